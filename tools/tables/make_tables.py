@@ -3,10 +3,11 @@
 
     python3 tools/tables/make_tables.py [--check] PATH...
 
-Table i models q = round(y/step) for y ~ 0.99 N(0, sigma) + 0.01 N(0, 2.5 sigma), sigma/step = 2^((i-24)/4): real
-coefficients have a little more tail than a Gaussian, and an escape costs 64 bits. Wide tables (sigma > 6 steps) code
-q >> bypass and leave the low bits raw. The file is data, made once: readers load it and never recompute it, since exp
-and erf differ by platform. Only the standard library is used.
+Table i models q = round(y/step) for y ~ 0.99 N(0, sigma) + 0.01 N(0, 2.5 sigma), sigma/step =
+2^((i-24)/4): real coefficients have a little more tail than a Gaussian, and an escape costs 64
+bits. Wide tables (sigma > 6 steps) code q >> bypass and leave the low bits raw. The file is data,
+made once: readers load it and never recompute it, since exp and erf differ by platform. Only the
+standard library is used.
 """
 
 import argparse
@@ -40,7 +41,8 @@ def first_moment(low: float, high: float, sigma: float) -> float:
     total = 0.0
     for weight, scale in MIXTURE:
         s = scale * sigma
-        density = [math.exp(-0.5 * (x / s) ** 2) / (s * math.sqrt(2 * math.pi)) for x in (low, high)]
+        norm = s * math.sqrt(2 * math.pi)
+        density = [math.exp(-0.5 * (x / s) ** 2) / norm for x in (low, high)]
         total += weight * s * s * (density[0] - density[1])
     return total
 
@@ -73,11 +75,16 @@ def symbol_table(index: int) -> tuple[int, int, list[int]]:
 
 def cells_of(context: int, sigma: float) -> range:
     """The coarse indices that share a context."""
-    return range(context, context + 1) if context < 3 else range(3, max(8, math.ceil(6 * sigma)) + 1)
+    if context < 3:
+        return range(context, context + 1)
+    return range(3, max(8, math.ceil(6 * sigma)) + 1)
 
 
 def refinement(index: int, context: int) -> list[int]:
-    """Frequencies of d = -1, 0, 1 when q (>= 0) falls in thirds; a share of uniform guards against heavy tails."""
+    """Frequencies of d = -1, 0, 1 when q (>= 0) falls in thirds.
+
+    A share of uniform guards against heavy tails.
+    """
     sigma, p = sigma_of(index), [0.0, 0.0, 0.0]
     for q in cells_of(context, sigma):
         for d in (-1, 0, 1):
@@ -125,7 +132,10 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         elif path.read_bytes() != data:
-            sys.exit(f"{path} differs from what this platform computes; readers go by the file's SHA-256")
+            sys.exit(
+                f"{path} differs from what this platform computes; "
+                "readers go by the file's SHA-256"
+            )
     print(f"{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}")
 
 
