@@ -1,0 +1,127 @@
+package io.kvtier.storage;
+
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a store knows about a chunk without reading it.
+ *
+ * <p>Arrays are copied in and out; {@link #summaryView} reads the summary without a copy.
+ *
+ * @param encodingId 32 bytes that name the encoding: values of one key combine only under one
+ * @param bytes length of the value as held
+ * @param quality parts held; more is better, comparable within one key only
+ * @param tokens tokens that the chunk covers
+ * @param cuts offsets at which the value may be truncated, ascending; the last is {@code bytes}.
+ *     Cut {@code i} leaves quality {@code quality − (cuts.length − 1 − i)}
+ * @param summary what lookups answer with, opaque to the store, at most {@link #SUMMARY_BYTES_MAX}
+ */
+@SuppressWarnings("ArrayRecordComponent") // copied in and out, compared by content
+public record ChunkMeta(
+        byte[] encodingId, long bytes, int quality, int tokens, long[] cuts, byte[] summary) {
+    /** Bytes of an encoding id. */
+    public static final int ENCODING_ID_BYTES = 32;
+
+    /** The longest value that a store takes: 256 MiB. */
+    public static final long BYTES_MAX = 256L << 20;
+
+    /** The longest summary that a store takes: 64 KiB. */
+    public static final int SUMMARY_BYTES_MAX = 64 << 10;
+
+    /** The most cuts that a value may have. */
+    public static final int CUTS_MAX = 256;
+
+    /**
+     * Checks and copies.
+     *
+     * @throws InvalidRequestException naming the field, what was got and what was expected
+     */
+    public ChunkMeta {
+        require(
+                encodingId.length == ENCODING_ID_BYTES,
+                "encodingId bytes",
+                encodingId.length,
+                "32");
+        require(bytes >= 1 && bytes <= BYTES_MAX, "bytes", bytes, "1.." + BYTES_MAX);
+        require(quality >= 1, "quality", quality, "at least 1");
+        require(tokens >= 0, "tokens", tokens, "at least 0");
+        require(
+                cuts.length >= 1 && cuts.length <= Math.min(CUTS_MAX, quality),
+                "count of cuts",
+                cuts.length,
+                "1.." + Math.min(CUTS_MAX, quality) + " (no more than quality)");
+        require(
+                summary.length <= SUMMARY_BYTES_MAX,
+                "summary bytes",
+                summary.length,
+                "at most " + SUMMARY_BYTES_MAX);
+        long before = 0;
+        for (long cut : cuts) {
+            require(cut > before, "cut", cut, "above the one before it, " + before);
+            before = cut;
+        }
+        require(before == bytes, "last cut", before, "bytes = " + bytes);
+        encodingId = encodingId.clone();
+        cuts = cuts.clone();
+        summary = summary.clone();
+    }
+
+    @Override
+    public byte[] encodingId() {
+        return encodingId.clone();
+    }
+
+    @Override
+    public long[] cuts() {
+        return cuts.clone();
+    }
+
+    @Override
+    public byte[] summary() {
+        return summary.clone();
+    }
+
+    /** The summary, read-only and without a copy. */
+    public ByteBuffer summaryView() {
+        return ByteBuffer.wrap(summary).asReadOnlyBuffer();
+    }
+
+    /** Whether both describe (parts of) the same encoding, so that their bytes may be combined. */
+    public boolean hasEncodingOf(ChunkMeta other) {
+        return Arrays.equals(encodingId, other.encodingId);
+    }
+
+    /** Heap bytes of this record, about: what an index charges for it. */
+    long heapBytes() {
+        return 160L + ENCODING_ID_BYTES + 8L * cuts.length + summary.length;
+    }
+
+    @Override
+    public boolean equals(@Nullable Object object) {
+        return object instanceof ChunkMeta other
+                && bytes == other.bytes
+                && quality == other.quality
+                && tokens == other.tokens
+                && Arrays.equals(encodingId, other.encodingId)
+                && Arrays.equals(cuts, other.cuts)
+                && Arrays.equals(summary, other.summary);
+    }
+
+    @Override
+    public int hashCode() {
+        return 31 * Arrays.hashCode(encodingId) + Long.hashCode(bytes) + quality;
+    }
+
+    @Override
+    public String toString() {
+        return "ChunkMeta[bytes=" + bytes + ", quality=" + quality + ", tokens=" + tokens + "]";
+    }
+
+    private static void require(boolean holds, String field, long actual, String expected) {
+        if (!holds) {
+            throw new InvalidRequestException(
+                    "chunk meta: " + field + " is " + actual + ", expected " + expected);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+package io.kvtier.storage;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Keeps chunks by key, within a budget, and gives back exactly what was put or nothing.
+ *
+ * <p>A miss is always allowed, a wrong byte never: stores evict when they have to, and answer with
+ * a miss where a check fails.
+ *
+ * <p>Thread-safety: all methods may be called from any thread, except {@link #close}, which is
+ * called once, after which every call throws {@link UnavailableException}. Puts may wait for a
+ * disk; so may {@link #open} where a value is not in memory. {@link #find} and {@link #prefix}
+ * never do.
+ */
+public interface ChunkStore extends AutoCloseable {
+    /**
+     * Puts a value, which nobody can see before it is complete and as durable as asked.
+     *
+     * <p>Ownership: the blob is lent; the store retains what it keeps.
+     *
+     * @throws InvalidRequestException if blob and meta disagree, or the store cannot keep values so
+     *     durable
+     * @throws OverloadedException if memory or disk are full
+     * @throws UnavailableException if the store is closed or its disk fails; the value may or may
+     *     not be there after a restart
+     */
+    PutOutcome put(StoreKey key, ChunkMeta meta, Blob value, Durability durability);
+
+    /** What is held under a key, without touching its value; does not count as use. */
+    Optional<ChunkMeta> find(StoreKey key);
+
+    /**
+     * Opens a value for reading, and counts as use.
+     *
+     * <p>Ownership: the receiver closes it. Eviction meanwhile does not disturb it. What a medium
+     * gives back is checked first: a mismatch is set aside, counted, logged, and a miss.
+     *
+     * @throws OverloadedException if there is no memory to read it into
+     * @throws UnavailableException if the store is closed or its disk fails
+     */
+    Optional<StoredChunk> open(StoreKey key);
+
+    /**
+     * The longest run of keys that are held, from the first one on.
+     *
+     * <p>A linear scan: eviction leaves holes, which a binary search would miss.
+     */
+    default List<ChunkMeta> prefix(List<StoreKey> chain) {
+        List<ChunkMeta> held = new ArrayList<>();
+        for (StoreKey key : chain) {
+            Optional<ChunkMeta> meta = find(key);
+            if (meta.isEmpty()) {
+                break;
+            }
+            held.add(meta.get());
+        }
+        return held;
+    }
+
+    /**
+     * Removes a value for good: it does not come back after a restart.
+     *
+     * @return whether it was there
+     */
+    boolean remove(StoreKey key);
+
+    /** Counters and sizes of now. */
+    StoreStats stats();
+
+    /** Lets go of everything held in memory; what is durable stays on the disk. */
+    @Override
+    void close();
+}

@@ -1,0 +1,57 @@
+package io.kvtier.storage;
+
+import java.util.List;
+import java.util.concurrent.atomic.LongAdder;
+
+/** What every store counts. */
+final class StoreCounters {
+    final LongAdder hits = new LongAdder();
+    final LongAdder misses = new LongAdder();
+    final LongAdder refused = new LongAdder();
+    final LongAdder evicted = new LongAdder();
+    final LongAdder quarantined = new LongAdder();
+    private final LongAdder stored = new LongAdder();
+    private final LongAdder alreadyPresent = new LongAdder();
+    private final LongAdder replaced = new LongAdder();
+    private final LongAdder keptOther = new LongAdder();
+
+    /** Counts and passes on. */
+    PutOutcome count(PutOutcome outcome) {
+        switch (outcome) {
+            case PutOutcome.Stored s -> stored.increment();
+            case PutOutcome.AlreadyPresent a -> alreadyPresent.increment();
+            case PutOutcome.Replaced r -> replaced.increment();
+            case PutOutcome.KeptOther k -> keptOther.increment();
+        }
+        return outcome;
+    }
+
+    StoreStats stats(String name, long entries, long bytes, long bytesMax, List<StoreStats> tiers) {
+        return new StoreStats(
+                name,
+                entries,
+                bytes,
+                bytesMax,
+                hits.sum(),
+                misses.sum(),
+                stored.sum(),
+                alreadyPresent.sum(),
+                replaced.sum(),
+                keptOther.sum(),
+                refused.sum(),
+                evicted.sum(),
+                quarantined.sum(),
+                tiers);
+    }
+
+    /** Checks what every store asks of a put. */
+    static void requireMatch(ChunkMeta meta, Blob value) {
+        if (meta.bytes() != value.bytes()) {
+            throw new InvalidRequestException(
+                    "put: the value has "
+                            + value.bytes()
+                            + " bytes, its meta says "
+                            + meta.bytes());
+        }
+    }
+}
