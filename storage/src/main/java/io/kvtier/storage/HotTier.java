@@ -82,7 +82,7 @@ public final class HotTier implements ChunkStore {
             switch (outcome) {
                 case PutOutcome.Stored s -> keep(key, meta, value);
                 case PutOutcome.Replaced r -> keep(key, meta, value);
-                case PutOutcome.AlreadyPresent a -> map.touch(key);
+                case PutOutcome.AlreadyPresent a -> {}
                 case PutOutcome.KeptOther k -> {}
             }
             return outcome;

@@ -97,7 +97,7 @@ record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
             ChunkMeta meta = new ChunkMeta(encodingId, valueBytes, quality, tokens, cuts, summary);
             return new MetaRecord(meta, generation, valueCrc);
         } catch (InvalidRequestException e) {
-            throw new CorruptChunkException(key, "meta", "a valid record", e.getMessage());
+            throw new CorruptChunkException(key, "meta", "a valid record", e.toString());
         }
     }
 

@@ -21,6 +21,7 @@ final class Stripes {
     }
 
     /** Returns when everybody who holds a lock now has let go of it. */
+    @SuppressWarnings("LockNotBeforeTry") // nothing happens in between
     void awaitHolders() {
         for (ReentrantLock lock : locks) {
             lock.lock();
