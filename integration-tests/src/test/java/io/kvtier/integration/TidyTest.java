@@ -34,8 +34,7 @@ class TidyTest {
     private static final Pattern TEXT_FILE =
             Pattern.compile(".*\\.(java|py|md|xml|ya?ml|toml|sh|flags|properties)");
     private static final Pattern BANNED_WORD =
-            Pattern.compile(
-                    "(?<![a-z])(Utils?|Manager|Helpers?|Impl|Abstract|Base|Misc|Common)(?![a-z])");
+            Pattern.compile("(Utils?|Manager|Helpers?|Impl|Abstract|Base)(?![a-z0-9])");
     private static final Pattern MARKDOWN_LINK = Pattern.compile("\\[[^]]*]\\(([^)\\s]+)\\)");
     private static final Pattern CODE = Pattern.compile("(?s)```.*?```|`[^`\n]*`");
 
