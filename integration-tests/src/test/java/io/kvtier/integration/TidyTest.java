@@ -150,6 +150,7 @@ class TidyTest {
     private static boolean isTooLong(String line) {
         return line.codePointCount(0, line.length()) > LINE_COLUMNS_MAX
                 && !line.startsWith("import ")
+                && !line.contains("<tr>") // the formatter joins the rows of a Javadoc table
                 && !line.contains("://");
     }
 
