@@ -10,10 +10,9 @@ import java.util.Optional;
  * <p>A miss is always allowed, a wrong byte never: stores evict when they have to, and answer with
  * a miss where a check fails.
  *
- * <p>Thread-safety: all methods may be called from any thread, except {@link #close}, which is
- * called once, after which every call throws {@link UnavailableException}. Puts may wait for a
- * disk; so may {@link #open} where a value is not in memory. {@link #find} and {@link #prefix}
- * never do.
+ * <p>Thread-safety: all methods may be called from any thread, after {@link #close} all but another
+ * close throw {@link UnavailableException}. Puts may wait for a disk; so may {@link #open} where a
+ * value is not in memory. {@link #find} and {@link #prefix} never do.
  */
 public interface ChunkStore extends AutoCloseable {
     /**
