@@ -1,0 +1,192 @@
+package io.kvtier.codec.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.kvtier.codec.frame.Part;
+import io.kvtier.codec.frame.Span;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.plan.PlannedChunk.Importance;
+import io.kvtier.codec.testing.Property;
+import io.kvtier.codec.wire.ChunkDirectory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class PlannerTest {
+    private static final Link LINK = new Link(1e9, 0, 0); // one byte a nanosecond
+
+    @Test
+    void plan_noDeadline_asksForEverythingHeld() {
+        Plan plan = Planner.plan(chunks(3, new Random(1)), LINK, Long.MAX_VALUE);
+        assertThat(plan.limit()).isEqualTo(Plan.Limit.NONE);
+        assertThat(plan.grades()).containsOnly(new Grade(1, 2));
+    }
+
+    @Test
+    void plan_onlyTheBaseFits_keepsRecencyForTheLastChunk() {
+        List<PlannedChunk> chunks = chunks(4, new Random(2));
+        long bases = chunks.stream().mapToLong(c -> c.bytes(Grade.BASE)).sum();
+        long tails = chunks.get(3).bytes(new Grade(0, 2)) - chunks.get(3).bytes(Grade.BASE);
+        Plan plan = Planner.plan(chunks, LINK, bases + tails);
+        assertThat(plan.chunks()).isEqualTo(4);
+        assertThat(plan.grades().subList(0, 3)).containsOnly(Grade.BASE);
+        assertThat(plan.grades().get(3)).isEqualTo(new Grade(0, 2));
+        assertThat(plan.limit()).isEqualTo(Plan.Limit.QUALITY);
+    }
+
+    @Test
+    void plan_basesDoNotFit_keepsTheLongestPrefix() {
+        List<PlannedChunk> chunks = chunks(5, new Random(3));
+        long two = chunks.get(0).bytes(Grade.BASE) + chunks.get(1).bytes(Grade.BASE);
+        Plan plan = Planner.plan(chunks, LINK, two + 1);
+        assertThat(plan.chunks()).isEqualTo(2);
+        assertThat(plan.grades().subList(2, 5)).containsOnly(Grade.NOTHING);
+        assertThat(plan.limit()).isEqualTo(Plan.Limit.PREFIX);
+    }
+
+    @Test
+    void plan_noTimeLeft_asksForNothing() {
+        Plan plan = Planner.plan(chunks(2, new Random(4)), new Link(1e9, 1000, 0), 1000);
+        assertThat(plan.chunks()).isZero();
+        assertThat(plan.bytes()).isZero();
+    }
+
+    @Test
+    void plan_whatArrived_costsNothingMore() {
+        List<PlannedChunk> fresh = chunks(2, new Random(5));
+        List<PlannedChunk> arrived = new ArrayList<>();
+        fresh.forEach(
+                c -> arrived.add(new PlannedChunk(c.directory(), Grade.BASE, c.importance())));
+        long all = Planner.plan(fresh, LINK, Long.MAX_VALUE).bytes();
+        long rest = Planner.plan(arrived, LINK, Long.MAX_VALUE).bytes();
+        long bases = fresh.stream().mapToLong(c -> c.bytes(Grade.BASE)).sum();
+        assertThat(rest).isEqualTo(all - bases);
+    }
+
+    @Test
+    void plan_anyBudget_neverOverspendsAndIsNearTheOptimum() {
+        Property.forAll(
+                300,
+                random -> {
+                    List<PlannedChunk> chunks = chunks(1 + random.nextInt(4), random);
+                    long top = Planner.plan(chunks, LINK, Long.MAX_VALUE).bytes();
+                    long bases = chunks.stream().mapToLong(c -> c.bytes(Grade.BASE)).sum();
+                    long budget = bases + random.nextLong(top - bases + 1);
+                    Plan plan = Planner.plan(chunks, LINK, budget);
+                    assertThat(plan.bytes()).isLessThanOrEqualTo(budget);
+                    double best = bruteForce(chunks, 0, budget);
+                    double largest =
+                            chunks.stream()
+                                    .mapToDouble(
+                                            c ->
+                                                    c.distortion(Grade.BASE)
+                                                            - c.distortion(c.grades().getLast()))
+                                    .max()
+                                    .orElseThrow();
+                    assertThat(plan.distortion()).isBetween(best - 1e-9, best + largest);
+                });
+    }
+
+    @Test
+    void plan_budgetOfAHullPoint_isTheOptimum() {
+        Property.forAll(
+                200,
+                random -> {
+                    List<PlannedChunk> chunks = chunks(1 + random.nextInt(4), random);
+                    long any = random.nextLong(Planner.plan(chunks, LINK, Long.MAX_VALUE).bytes());
+                    // the greedy's own first stop is a point of the joint hull
+                    Plan first = hullStop(chunks, any);
+                    double best = bruteForce(chunks, 0, first.bytes());
+                    if (first.chunks() == chunks.size()) {
+                        assertThat(first.distortion()).isCloseTo(best, within(best));
+                    }
+                });
+    }
+
+    @Test
+    void plan_aThousandChunks_isTheSameEveryTime() {
+        List<PlannedChunk> chunks = chunks(1000, new Random(6));
+        Plan plan = Planner.plan(chunks, LINK, 200_000_000);
+        assertThat(Planner.plan(chunks, LINK, 200_000_000)).isEqualTo(plan);
+    }
+
+    private static org.assertj.core.data.Offset<Double> within(double value) {
+        return org.assertj.core.data.Offset.offset(1e-9 * Math.max(1, value));
+    }
+
+    /**
+     * Doubles the budget's precision: the plan for all steps of slope at least that of the last.
+     */
+    private static Plan hullStop(List<PlannedChunk> chunks, long budget) {
+        Plan plan = Planner.plan(chunks, LINK, budget);
+        for (long less = plan.bytes(); less >= 0; less -= Math.max(1, plan.bytes() / 200)) {
+            Plan smaller = Planner.plan(chunks, LINK, less);
+            if (smaller.limit() != Plan.Limit.QUALITY || isGreedyPrefix(chunks, smaller)) {
+                return smaller;
+            }
+        }
+        return Planner.plan(chunks, LINK, Long.MAX_VALUE);
+    }
+
+    /** True when some multiplier gives exactly these grades. */
+    private static boolean isGreedyPrefix(List<PlannedChunk> chunks, Plan plan) {
+        double lower = 0;
+        double upper = Double.POSITIVE_INFINITY;
+        for (int i = 0; i < chunks.size(); i++) {
+            PlannedChunk chunk = chunks.get(i);
+            Grade at = plan.grades().get(i);
+            if (at.equals(Grade.NOTHING)) {
+                return false;
+            }
+            for (Grade other : chunk.grades()) {
+                double gain = chunk.distortion(at) - chunk.distortion(other);
+                long bytes = chunk.bytes(other) - chunk.bytes(at);
+                if (bytes > 0) {
+                    lower = Math.max(lower, gain / bytes);
+                } else if (bytes < 0) {
+                    upper = Math.min(upper, gain / bytes);
+                }
+            }
+        }
+        return lower <= upper;
+    }
+
+    private static double bruteForce(List<PlannedChunk> chunks, int from, long budget) {
+        if (from == chunks.size()) {
+            return 0;
+        }
+        double best = Double.POSITIVE_INFINITY;
+        for (Grade grade : chunks.get(from).grades()) {
+            long bytes = chunks.get(from).bytes(grade);
+            if (bytes <= budget) {
+                double rest = bruteForce(chunks, from + 1, budget - bytes);
+                best = Math.min(best, chunks.get(from).distortion(grade) + rest);
+            }
+        }
+        return best;
+    }
+
+    private static List<PlannedChunk> chunks(int count, Random random) {
+        List<PlannedChunk> out = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            float base = 1000 + random.nextInt(500);
+            float tail = base / 7;
+            List<ChunkDirectory.Entry> parts =
+                    List.of(
+                            entry(0, Span.ALL, 150_000 + random.nextInt(20_000), base, tail),
+                            entry(1, Span.TAIL, 25_000 + random.nextInt(2000), 0, tail / 9),
+                            entry(2, Span.TAIL, 30_000 + random.nextInt(2000), 0, tail / 81),
+                            entry(1, Span.HEAD, 180_000 + random.nextInt(9000), base / 9, 0));
+            ChunkDirectory directory =
+                    new ChunkDirectory(Digest.ZERO, 500, i * 256, 256, 32, 4, parts);
+            out.add(PlannedChunk.fresh(directory, Importance.byPosition(i, count)));
+        }
+        return out;
+    }
+
+    private static ChunkDirectory.Entry entry(
+            int rung, Span span, long bytes, float distortion, float tailDistortion) {
+        return new ChunkDirectory.Entry(new Part(rung, span), bytes, distortion, tailDistortion);
+    }
+}
