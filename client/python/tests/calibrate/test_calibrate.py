@@ -1,0 +1,262 @@
+"""Calibration: each step on data with a known answer, and the whole of it on a tiny model."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+
+import numpy as np
+import pytest
+import torch
+from kvtier.calibrate import __main__ as command
+from kvtier.calibrate.errors import CalibrationError
+from kvtier.calibrate.evaluate import FLAT, RECENT, Level, code
+from kvtier.calibrate.gather import read_texts
+from kvtier.calibrate.losses import loss_bounds
+from kvtier.calibrate.model import CausalModel, KvShape, kv_shape, rotate
+from kvtier.calibrate.probe import features, fit_probe
+from kvtier.calibrate.profile_file import crc32c, geometry_bytes
+from kvtier.calibrate.simulate import CodecProfile, GroupCodec, quantize, reconstruct, sigma_index
+from kvtier.calibrate.tables import read_tables
+from kvtier.calibrate.transform import fisher_blocks, fit_transform
+from transformers import LlamaConfig, LlamaForCausalLM
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_rotate_undone_isIdentity():
+    keys = noise(2, 50, 3, 8)
+    back = rotate(rotate(keys, 1e4, 1, 7), 1e4, -1, 7)
+    assert torch.allclose(back, keys, atol=1e-5)
+
+
+def test_rotate_gradient_keepsInnerProduct():
+    keys, gradient = noise(1, 20, 2, 8), noise(1, 20, 2, 8, seed=1)
+    before = (rotate(keys, 1e4, -1) * rotate(gradient, 1e4, -1)).sum()
+    assert torch.allclose(before, (keys * gradient).sum(), atol=1e-4)
+
+
+def test_transform_fullRank_invertsAndMeasuresFisherError():
+    x = noise(500, 12) @ noise(12, 12, seed=1)
+    blocks = fisher_blocks([noise(500, 12, seed=2) * torch.arange(1, 13)], None, 6, 0.3)
+    transform = fit_transform(x, blocks)
+    assert torch.allclose(transform.inverse(transform.forward(x)), x, atol=1e-3)
+    error = noise(12, seed=3)
+    expected = error.double() @ torch.block_diag(*blocks) @ error.double()
+    assert torch.allclose((transform.analysis @ error).square().sum().double(), expected, rtol=1e-4)
+    assert (transform.sigma.diff() <= 0).all()
+    assert torch.allclose(transform.forward(x).std(0, correction=0), transform.sigma, rtol=1e-3)
+
+
+def test_fitProbe_gammaPowers_findsTheWeights():
+    y = noise(20000, 4)
+    z = features(y, torch.ones(4))
+    truth = torch.tensor([1.0, -0.5, 0.0, 0.25, 0.0])
+    power = torch.exp2(z @ truth) * noise(20000, seed=1).square()
+    probe = fit_probe(z, power, ridge=1.0, shrink=1.0)
+    assert torch.allclose(probe[:4], truth[:4], atol=0.08)
+    assert abs((z @ probe).mean().item()) < 1e-4
+
+
+def tiny_profile(rank: int = 6, width: int = 6, step: float = 0.1) -> CodecProfile:
+    sigma = torch.linspace(2, 0.1, rank)
+    basis = torch.linalg.qr(noise(width, width))[0][:rank]
+    group = GroupCodec(
+        range(1),
+        torch.zeros(width),
+        basis,
+        basis,
+        sigma,
+        sigma_index(sigma, step),
+        torch.zeros(rank + 1),
+    )
+    return CodecProfile(step, [group], torch.zeros(0), torch.zeros(64, 4))
+
+
+def test_quantize_rungs_areEmbeddedAndWithinTheirStep():
+    profile = tiny_profile()
+    y = 3 * noise(200, 6)
+    symbols = quantize(profile, profile.groups[0], y)
+    for coarse, fine in zip(symbols.q, symbols.q[1:]):
+        assert (fine - 3 * coarse).abs().max() <= 1
+    for rung in range(3):
+        error = y - reconstruct(profile, symbols, torch.full((200,), rung))
+        assert error.abs().max() <= 0.5 * 0.1 / 3**rung * 1.0001
+
+
+def test_tables_codeLengths_sumToOne():
+    tables = read_tables()
+    total = (2.0 ** -tables.symbols.double()).sum(1) + 2.0 ** -tables.escape.double()
+    assert torch.allclose(total, torch.ones(64, dtype=torch.float64), atol=1e-5)
+    assert torch.allclose(
+        (2.0 ** -tables.refinement.double()).sum(-1),
+        torch.ones(64, 4, dtype=torch.float64),
+        atol=1e-5,
+    )
+    q = torch.tensor([0, 1, -1, 500])
+    bits = tables.base_bits(q, torch.full((4,), 24))
+    assert bits[0] < bits[1] and bits[1] == bits[2] and bits[3] > 64
+
+
+def test_crc32c_checkValue_andEveryLength():
+    assert crc32c(b"123456789") == 0xE3069283
+    data = np.random.default_rng(0).bytes(70001)
+    whole = crc32c(data)
+    assert whole != crc32c(data[:-1] + bytes([data[-1] ^ 1])) and whole == crc32c(bytes(data))
+    assert crc32c(bytes(70000)) == slow_crc32c(bytes(70000))
+
+
+def slow_crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_lossBounds_everyContext_isBounded():
+    rng = np.random.default_rng(3)
+    rows = [
+        {"distortion": d, "kl": d * rng.uniform(0.2, 3), "dnll": d * rng.normal()}
+        for d in rng.uniform(0, 1, 40)
+    ]
+    points = loss_bounds(rows)
+    for low, high in zip(points, points[1:]):
+        assert low.distortion <= high.distortion and low.kl <= high.kl and low.dppl <= high.dppl
+    for row in rows:
+        bound = max(p.kl for p in points if p.distortion <= row["distortion"])
+        assert row["kl"] <= bound
+
+
+def test_geometryBytes_smollm_hasTheFormatsLength():
+    data = geometry_bytes(KvShape(30, 9, 3, 64, 1e5))
+    assert len(data) == 10 + 1 + 1 + 4 + 1 + 46 + 30 + 60 + 120
+    assert struct.unpack_from("<5H", data) == (30, 9, 3, 64, 64)
+    assert struct.unpack_from("<d", data, 17 + 6)[0] == 1e5
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=2048,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("texts") / "tokens.npz"
+    rng = np.random.default_rng(0)
+    np.savez(
+        path,
+        **{f"train_{i}": rng.integers(0, 64, 1300).astype(np.int32) for i in range(4)},
+        test_x=np.arange(10, dtype=np.int32),
+    )
+    return path
+
+
+def test_readTexts_shortText_saysWhichAndHowMany(texts):
+    with pytest.raises(CalibrationError, match="test_x has 10 tokens, 1280"):
+        read_texts(texts, "test_")
+    with pytest.raises(CalibrationError, match="starts with 'none_'"):
+        read_texts(texts, "none_")
+
+
+def test_gradients_ofTheCache_matchFiniteDifferences(tiny_model):
+    model = CausalModel(tiny_model)
+    ids = np.arange(40) % 64
+    keys, values = model.prefill(ids[:30])
+    grad_keys, _ = model.gradients(ids[30:], keys, values, torch.Generator().manual_seed(0))
+    logits = model.logits(ids[30:], keys.float(), values.float())
+    labels = torch.multinomial(logits.softmax(-1), 1, generator=torch.Generator().manual_seed(0))[
+        :, 0
+    ]
+
+    def loss(shift: float) -> float:
+        moved = keys.float().clone()
+        moved[1, 5, 1, 3] += shift
+        return torch.nn.functional.cross_entropy(
+            model.logits(ids[30:], moved, values.float()), labels, reduction="sum"
+        ).item()
+
+    slope = (loss(0.5) - loss(-0.5)) / 1.0
+    assert math.isclose(grad_keys[1, 5, 1, 3].item(), slope, rel_tol=0.05, abs_tol=2e-5)
+
+
+@pytest.mark.parametrize("kind, groups", [("layer", 3), ("joint", 1)])
+def test_command_tinyModel_writesAProfileThatCodes(
+    tiny_model, texts, tmp_path, kind, groups, monkeypatch, capsys
+):
+    out, arrays = tmp_path / "p.kvp", tmp_path / "p.npz"
+    monkeypatch.setattr(
+        "sys.argv",
+        [
+            "calibrate",
+            "--model",
+            str(tiny_model),
+            "--texts",
+            str(texts),
+            "--out",
+            str(out),
+            "--kind",
+            kind,
+            "--held-out",
+            "1",
+            "--threads",
+            "1",
+            "--arrays",
+            str(arrays),
+        ],
+    )
+    command.main()
+    data = out.read_bytes()
+    assert data[:4] == b"KVP1" and hashlib.sha256(data).hexdigest() in capsys.readouterr().out
+    assert struct.unpack_from("<I", data, len(data) - 4)[0] == crc32c(data[:-4])
+    assert struct.unpack_from("<HH", data, 46) == (groups, 1)
+    with np.load(arrays) as saved:
+        analysis, synthesis = (
+            saved["0/analysis"].astype(np.float32),
+            saved["0/synthesis"].astype(np.float32),
+        )
+        width = 2 * 16 * (3 // groups)
+        assert analysis.shape == (width, width)
+        assert np.allclose(analysis @ synthesis.T, np.eye(width), atol=0.05)
+        assert data[-4 - synthesis.nbytes // 2 : -4] == saved[f"{groups - 1}/synthesis"].tobytes()
+
+
+def test_kvShape_slidingWindow_isRefused(tmp_path):
+    from transformers import Gemma3TextConfig
+
+    Gemma3TextConfig(
+        num_hidden_layers=2, hidden_size=32, num_attention_heads=2, num_key_value_heads=1
+    ).save_pretrained(tmp_path)
+    with pytest.raises(CalibrationError, match="sliding_attention"):
+        kv_shape(tmp_path)
+
+
+def test_code_finerLevel_costsMoreAndDistortsLess():
+    shape = KvShape(1, 2, 1, 4, 1e4)
+    profile, tables = tiny_profile(8, 8), read_tables()
+    keys, values = noise(1, 512, 1, 4).half(), noise(1, 512, 1, 4, seed=1).half()
+    flat, recent, fine = (
+        code(profile, tables, shape, keys, values, level)
+        for level in (FLAT, RECENT, Level("fine", 1, 1, 2))
+    )
+    assert flat.bits < recent.bits < fine.bits < fine.stored_bits
+    assert flat.distortion > recent.distortion > fine.distortion
+    assert torch.equal(fine.keys[:, 0], keys[:, 0])
+    assert (fine.values.float() - values.float()).abs().max() < 0.2
