@@ -24,7 +24,7 @@ from .simulate import CodecProfile, class_coding, fit_centroids, sample_coeffici
 from .tables import CodeLengths, read_tables
 
 KIND_LAYERS = {"layer": 1, "joint": 3}
-DEFAULT_STEP = {"layer": 0.45, "joint": 0.45}
+DEFAULT_STEP = {"layer": 0.45, "joint": 0.5}
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

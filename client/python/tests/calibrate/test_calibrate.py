@@ -9,18 +9,20 @@ import struct
 import numpy as np
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
 from kvtier.calibrate import __main__ as command
+from kvtier.calibrate.checksum import crc32c
 from kvtier.calibrate.errors import CalibrationError
 from kvtier.calibrate.evaluate import FLAT, RECENT, Level, code
 from kvtier.calibrate.gather import read_texts
 from kvtier.calibrate.losses import loss_bounds
 from kvtier.calibrate.model import CausalModel, KvShape, kv_shape, rotate
 from kvtier.calibrate.probe import features, fit_probe
-from kvtier.calibrate.profile_file import crc32c, geometry_bytes
+from kvtier.calibrate.profile_file import geometry_bytes
 from kvtier.calibrate.simulate import CodecProfile, GroupCodec, quantize, reconstruct, sigma_index
 from kvtier.calibrate.tables import read_tables
 from kvtier.calibrate.transform import fisher_blocks, fit_transform
-from transformers import LlamaConfig, LlamaForCausalLM
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
