@@ -1,0 +1,93 @@
+package io.kvtier.config;
+
+import static io.kvtier.config.OutOfRangeException.check;
+
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * Everything a node is told. A key that is not in the file has the value of {@link #defaults}.
+ *
+ * @param listen where clients connect
+ * @param storage what is kept, and where
+ * @param limits what one client or all together may ask for
+ */
+public record NodeConfig(Listen listen, Storage storage, Limits limits) {
+    private static final long MIB = 1L << 20;
+    private static final long GIB = 1L << 30;
+
+    /**
+     * Where clients connect.
+     *
+     * @param host address to bind; anything but loopback needs TLS
+     * @param port 0 = any free one
+     */
+    public record Listen(String host, int port) {
+        /** Checks the port. */
+        public Listen {
+            check(!host.isBlank(), "host", "'" + host + "'", "an address or a name");
+            check(port >= 0 && port <= 65_535, "port", port, "0..65535");
+        }
+    }
+
+    /**
+     * What is kept, and where.
+     *
+     * @param directory of the cold tier; made when it is missing
+     * @param hotBytes most bytes of chunks in memory
+     * @param coldBytes most bytes of chunks on disk
+     */
+    public record Storage(Path directory, long hotBytes, long coldBytes) {
+        /** Checks the sizes. */
+        public Storage {
+            check(hotBytes >= MIB, "hotBytes", hotBytes + " bytes", "at least 1MiB");
+            check(coldBytes >= 16 * MIB, "coldBytes", coldBytes + " bytes", "at least 16MiB");
+        }
+    }
+
+    /**
+     * What may be asked for.
+     *
+     * @param messageBytes longest message on the wire
+     * @param inFlightBytes most bytes being sent or received at once, all clients together
+     * @param streamBytes the same of one stream
+     * @param deadline of a call that names none
+     * @param idle after which a silent stream is cut
+     */
+    public record Limits(
+            long messageBytes,
+            long inFlightBytes,
+            long streamBytes,
+            Duration deadline,
+            Duration idle) {
+        /** Checks that they fit each other. */
+        public Limits {
+            check(
+                    messageBytes >= 64 << 10 && messageBytes <= GIB,
+                    "messageBytes",
+                    messageBytes + " bytes",
+                    "64KiB..1GiB");
+            check(
+                    streamBytes >= messageBytes,
+                    "streamBytes",
+                    streamBytes + " bytes",
+                    "at least messageBytes = " + messageBytes);
+            check(
+                    inFlightBytes >= streamBytes,
+                    "inFlightBytes",
+                    inFlightBytes + " bytes",
+                    "at least streamBytes = " + streamBytes);
+            check(deadline.toMillis() >= 1, "deadline", deadline, "at least 1ms");
+            check(idle.toMillis() >= 100, "idle", idle, "at least 100ms");
+        }
+    }
+
+    /** Loopback, 1 GiB of memory, 16 GiB of disk under the working directory. */
+    public static NodeConfig defaults() {
+        return new NodeConfig(
+                new Listen("127.0.0.1", 7420),
+                new Storage(Path.of("kvtier-data"), GIB, 16 * GIB),
+                new Limits(
+                        16 * MIB, GIB, 256 * MIB, Duration.ofSeconds(2), Duration.ofSeconds(30)));
+    }
+}

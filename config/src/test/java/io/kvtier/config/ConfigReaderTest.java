@@ -1,0 +1,96 @@
+package io.kvtier.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ConfigReaderTest {
+    @Test
+    void read_theExample_isTheDefaults() {
+        Path example = Path.of("..", "examples", "node.yaml");
+        assertThat(ConfigReader.read(example)).isEqualTo(NodeConfig.defaults());
+    }
+
+    @Test
+    void parse_empty_isTheDefaults() {
+        assertThat(parse("")).isEqualTo(NodeConfig.defaults());
+        assertThat(parse("# nothing\n")).isEqualTo(NodeConfig.defaults());
+    }
+
+    @Test
+    void parse_someKeys_leavesTheOthersAlone() {
+        NodeConfig config = parse("storage:\n  hotBytes: 64 MiB\nlimits:\n  deadline: 250ms\n");
+        assertThat(config.storage().hotBytes()).isEqualTo(64L << 20);
+        assertThat(config.limits().deadline()).isEqualTo(Duration.ofMillis(250));
+        assertThat(config.listen()).isEqualTo(NodeConfig.defaults().listen());
+    }
+
+    @Test
+    void parse_unknownKey_saysWhereAndSuggestsTheNearest() {
+        refused("storage:\n  hotbyte: 1GiB\n")
+                .hasMessage(
+                        "node.yaml:2:3: storage.hotbyte: unknown key, did you mean 'hotBytes'?");
+        refused("strage: {}\n").hasMessageContaining("did you mean 'storage'?");
+        refused("zebra: 1\n").hasMessageContaining("expected one of [listen, storage, limits]");
+    }
+
+    @Test
+    void parse_wrongType_saysWhatWasGotAndExpected() {
+        refused("listen:\n  port: many\n")
+                .hasMessage("node.yaml:2:9: listen.port: got 'many', expected a whole number");
+        refused("storage:\n  hotBytes: 1GB\n").hasMessageContaining("a size such as 512MiB");
+        refused("limits:\n  idle: 30\n").hasMessageContaining("a time such as 2s");
+        refused("storage: 5\n").hasMessageContaining("got '5', expected keys [directory");
+        refused("storage:\n  directory: [a]\n").hasMessageContaining("got a list");
+    }
+
+    @Test
+    void parse_outOfRange_saysWhichKey() {
+        refused("listen:\n  port: 70000\n")
+                .hasMessage("node.yaml:2:9: listen.port: got 70000, expected 0..65535");
+        refused("storage:\n  hotBytes: 1KiB\n").hasMessageContaining("at least 1MiB");
+        refused("limits:\n  streamBytes: 1MiB\n").hasMessageContaining("at least messageBytes");
+        refused("storage:\n  coldBytes: 99999999999TiB\n").hasMessageContaining("a size");
+    }
+
+    @Test
+    void parse_repeatedKey_isRefused() {
+        refused("listen:\n  port: 1\n  port: 2\n").hasMessageContaining("port");
+    }
+
+    @Test
+    void parse_noYaml_saysWhere() {
+        refused("listen: [\n").hasMessageContaining("not YAML");
+    }
+
+    @Test
+    void read_missingFile_saysSo(@TempDir Path folder) {
+        Path file = folder.resolve("none.yaml");
+        assertThatThrownBy(() -> ConfigReader.read(file))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("none.yaml: cannot be read");
+    }
+
+    @Test
+    void read_hugeFile_isRefusedUnread(@TempDir Path folder) throws IOException {
+        Path file = Files.write(folder.resolve("huge.yaml"), new byte[(1 << 20) + 1]);
+        assertThatThrownBy(() -> ConfigReader.read(file))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("expected at most");
+    }
+
+    private static NodeConfig parse(String text) {
+        return ConfigReader.parse(text, "node.yaml");
+    }
+
+    private static org.assertj.core.api.AbstractThrowableAssert<?, ? extends Throwable> refused(
+            String text) {
+        return assertThatThrownBy(() -> parse(text)).isInstanceOf(ConfigException.class);
+    }
+}
