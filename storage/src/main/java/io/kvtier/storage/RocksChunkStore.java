@@ -28,8 +28,8 @@ import org.slf4j.LoggerFactory;
 public final class RocksChunkStore implements ChunkStore {
     /* Values are written under a generation of their own, never over each other. So a reader who
      * holds an index entry either finds exactly that value or none; none means that the entry was
-     * replaced, removed or evicted meanwhile, and the reader looks again. Only if the entry is still
-     * in the index, seen under the key's lock (where writers publish), is the value really lost.
+     * replaced, removed or evicted meanwhile, and the reader looks again. Only if the entry is
+     * still in the index, seen under the key's lock (where writers publish), is the value lost.
      *
      * Locks, outermost first: gate (shared by calls, exclusive for reopen and close), stripe of a
      * key (writers, eviction and quarantine of that key).
