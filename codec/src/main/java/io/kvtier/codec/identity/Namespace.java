@@ -124,8 +124,8 @@ public record Namespace(
         List<String> out = new ArrayList<>();
         add(out, "kind", kind, other.kind);
         add(out, "chunkTokens", chunkTokens, other.chunkTokens);
-        add(out, "model", model.brief(), other.model.brief());
-        add(out, "adapter", adapter.brief(), other.adapter.brief());
+        add(out, "model", model, other.model);
+        add(out, "adapter", adapter, other.adapter);
         add(out, "keyScheme", keyScheme, other.keyScheme);
         add(out, "layout", layout, other.layout);
         Geometry g = geometry;

@@ -36,7 +36,23 @@ public record ChunkDirectory(
      * @param distortion left on head tokens, 0 for a tail part
      * @param tailDistortion left on tail tokens, 0 for a head part
      */
-    public record Entry(Part part, long bytes, float distortion, float tailDistortion) {}
+    public record Entry(Part part, long bytes, float distortion, float tailDistortion) {
+        private static final long BYTES_MAX = 0xffffffffL;
+
+        /** Checks that the figures are such as planners can add up. */
+        public Entry {
+            check(bytes >= 0 && bytes <= BYTES_MAX, "bytes of a part", bytes, "0..2^32-1");
+            check(
+                    isError(distortion) && isError(tailDistortion),
+                    "distortion",
+                    distortion + ", " + tailDistortion,
+                    "finite and 0 or more");
+        }
+
+        private static boolean isError(float value) {
+            return value >= 0 && value < Float.POSITIVE_INFINITY;
+        }
+    }
 
     /** Checks the counts. */
     public ChunkDirectory {
@@ -44,6 +60,8 @@ public record ChunkDirectory(
         int count = parts.size();
         check(count >= 1 && count <= FrameHeader.PARTS_MAX, "parts", count, "1..16");
         check(partsHeld >= 1 && partsHeld <= count, "partsHeld", partsHeld, "1.." + count);
+        check(headerBytes >= 0, "headerBytes", headerBytes, "0..2^31-1");
+        check(firstPosition >= 0, "firstPosition", firstPosition, "0..2^31-1");
         check(tokens >= 1, "tokens", tokens, "at least 1");
         check(parts.getFirst().part().equals(Part.BASE), "part 0", parts.getFirst(), Part.BASE);
     }
@@ -122,7 +140,6 @@ public record ChunkDirectory(
             long partBytes = Integer.toUnsignedLong(in.getInt());
             float distortion = in.getFloat();
             float tail = in.getFloat();
-            check(distortion >= 0 && tail >= 0, "distortion", distortion + ", " + tail, ">= 0");
             Part part = new Part(rung, Span.values()[span]);
             entries.add(new Entry(part, partBytes, distortion, tail));
         }

@@ -1,0 +1,179 @@
+package io.kvtier.codec.frame;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.kvtier.codec.error.CorruptChunkException;
+import io.kvtier.codec.error.InvalidRequestException;
+import io.kvtier.codec.error.KvtierException;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.testing.Frames;
+import io.kvtier.codec.testing.Property;
+import io.kvtier.codec.testing.Samples;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class FrameRefusalTest {
+    private static final DecodeLimits LIMITS = DecodeLimits.defaults();
+
+    @Test
+    void readHeader_anyBitFlipped_refuses() {
+        for (FrameHeader header : Samples.headers().values()) {
+            byte[] good = header.toBytes();
+            for (int bit = 0; bit < 8 * good.length; bit++) {
+                byte[] bad = flipped(good, bit);
+                assertThatThrownBy(() -> read(bad))
+                        .as("bit %d", bit)
+                        .isInstanceOf(KvtierException.class);
+            }
+        }
+    }
+
+    /** With the checksum made to fit, each bit still means something or is refused. */
+    @Test
+    void readHeader_anyBitFlippedAndSealedAgain_isRefusedOrAnotherEncoding() {
+        int refused = 0;
+        int bits = 0;
+        for (FrameHeader header : Samples.headers().values()) {
+            byte[] good = header.toBytes();
+            for (int bit = 0; bit < 8 * (good.length - 4); bit++) {
+                byte[] bad = sealed(flipped(good, bit));
+                bits++;
+                try {
+                    FrameHeader other = read(bad);
+                    assertThat(other.toBytes()).as("bit %d", bit).isEqualTo(bad);
+                    assertThat(other.encodingId()).isNotEqualTo(header.encodingId());
+                } catch (KvtierException e) {
+                    refused++;
+                }
+            }
+        }
+        assertThat(refused).isBetween(bits / 10, bits - 1);
+    }
+
+    @Test
+    void readHeader_cutAnywhere_refuses() {
+        byte[] good = Samples.header("default parts").toBytes();
+        for (int length = 0; length < good.length; length++) {
+            byte[] bad = Arrays.copyOf(good, length);
+            assertThatThrownBy(() -> read(bad))
+                    .as("%d bytes", length)
+                    .isInstanceOf(CorruptChunkException.class);
+        }
+    }
+
+    @Test
+    void readHeader_countsBeyondLimits_allocatesNothingForThem() {
+        byte[] good = Samples.header("default parts").toBytes();
+        com.sun.management.ThreadMXBean threads =
+                (com.sun.management.ThreadMXBean)
+                        java.lang.management.ManagementFactory.getThreadMXBean();
+        for (int at : new int[] {8, 12, 160, 164}) {
+            for (int value : new int[] {-1, Integer.MAX_VALUE, Integer.MIN_VALUE, (1 << 30) + 1}) {
+                byte[] bad = good.clone();
+                ByteBuffer.wrap(bad).order(ByteOrder.LITTLE_ENDIAN).putInt(at, value);
+                byte[] sealed = sealed(bad);
+                long before = threads.getCurrentThreadAllocatedBytes();
+                assertThatThrownBy(() -> read(sealed))
+                        .as("%d at offset %d", value, at)
+                        .isInstanceOf(CorruptChunkException.class);
+                long allocated = threads.getCurrentThreadAllocatedBytes() - before;
+                assertThat(allocated).as("bytes allocated").isLessThan(1 << 20);
+            }
+        }
+    }
+
+    @Test
+    void verify_anyByteOfABodyFlipped_refuses() {
+        Namespace namespace = Frames.namespace();
+        Property.forAll(
+                20,
+                random -> {
+                    byte[] good = frame(random);
+                    int header = read(good).headerBytes();
+                    int bit = 8 * header + random.nextInt(8 * (good.length - header));
+                    assertThatThrownBy(() -> verify(flipped(good, bit), namespace))
+                            .isInstanceOf(CorruptChunkException.class)
+                            .hasMessageContaining("crc32c");
+                });
+    }
+
+    @Test
+    void verify_cutAtAnyByte_takesOnlyTheCutsOfItsParts() {
+        Namespace namespace = Frames.namespace();
+        byte[] good = frame(new Random(1));
+        FrameHeader header = read(good);
+        for (int length = header.headerBytes(); length <= good.length; length++) {
+            byte[] cut = Arrays.copyOf(good, length);
+            if (header.cuts().contains((long) length)) {
+                assertThat(verify(cut, namespace)).isEqualTo(header);
+                assertThat(header.partsHeld(length)).isGreaterThanOrEqualTo(1);
+            } else {
+                assertThatThrownBy(() -> verify(cut, namespace))
+                        .isInstanceOf(CorruptChunkException.class);
+            }
+        }
+    }
+
+    @Test
+    void verify_underAnotherNamespace_saysWhatDiffers() {
+        byte[] good = frame(new Random(2));
+        assertThatThrownBy(() -> verify(good, Frames.namespace().exact()))
+                .isInstanceOf(InvalidRequestException.class)
+                .hasMessageContaining("namespace");
+    }
+
+    @Test
+    void verify_longerThanTheLimit_refusesBeforeReading() {
+        byte[] good = frame(new Random(3));
+        DecodeLimits tight = new DecodeLimits(good.length - 1, 1 << 20, 1 << 20, 100, 100);
+        Namespace namespace = Frames.namespace();
+        assertThatThrownBy(
+                        () ->
+                                FrameBytes.verify(
+                                        MemorySegment.ofArray(good),
+                                        namespace,
+                                        namespace.digest(),
+                                        tight))
+                .isInstanceOf(CorruptChunkException.class)
+                .hasMessageContaining("frame bytes");
+    }
+
+    @Test
+    void encodingId_isTheDigestOfTheHeadersBytes() {
+        for (FrameHeader header : Samples.headers().values()) {
+            assertThat(header.encodingId()).isEqualTo(Digest.sha256(header.toBytes()));
+        }
+    }
+
+    private static byte[] frame(Random random) {
+        return Frames.frame(Frames.namespace(), Samples.tokens(64), random);
+    }
+
+    private static FrameHeader read(byte[] bytes) {
+        return FrameBytes.readHeader(MemorySegment.ofArray(bytes), LIMITS);
+    }
+
+    private static FrameHeader verify(byte[] bytes, Namespace namespace) {
+        MemorySegment frame = MemorySegment.ofArray(bytes);
+        return FrameBytes.verify(frame, namespace, namespace.digest(), LIMITS);
+    }
+
+    private static byte[] flipped(byte[] good, int bit) {
+        byte[] bad = good.clone();
+        bad[bit / 8] ^= (byte) (1 << bit % 8);
+        return bad;
+    }
+
+    private static byte[] sealed(byte[] header) {
+        int end = header.length - 4;
+        int crc = FrameBytes.crc32c(MemorySegment.ofArray(header).asSlice(0, end));
+        ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN).putInt(end, crc);
+        return header;
+    }
+}

@@ -1,0 +1,96 @@
+package io.kvtier.codec.testing;
+
+import io.kvtier.codec.error.InvalidRequestException;
+import io.kvtier.codec.frame.FrameHeader;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.wire.CancelRequest;
+import io.kvtier.codec.wire.ChunkDirectory;
+import io.kvtier.codec.wire.GetTicket;
+import io.kvtier.codec.wire.LookupCommand;
+import io.kvtier.codec.wire.LookupReply;
+import io.kvtier.codec.wire.Persistence;
+import io.kvtier.codec.wire.PutCommand;
+import io.kvtier.codec.wire.PutReply;
+import io.kvtier.codec.wire.SegmentReply;
+import io.kvtier.codec.wire.SegmentRequest;
+import io.kvtier.codec.wire.StreamCommand;
+import io.kvtier.codec.wire.StreamRequest;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Messages of every type, and one way to write and read them all. */
+public final class Messages {
+    private Messages() {}
+
+    /** At least one message of every type. */
+    public static List<Record> all() {
+        Digest namespace = Frames.namespace().digest();
+        Digest key = Samples.digest("key");
+        Digest encoding = Samples.digest("encoding");
+        List<Digest> keys = List.of(key, Samples.digest("second"), Samples.digest("third"));
+        List<Record> out = new ArrayList<>();
+        out.add(new PutCommand(Persistence.DISK, 2, Frames.namespace()));
+        for (PutReply.Status status : PutReply.Status.values()) {
+            String why =
+                    status == PutReply.Status.REJECTED ? "tokens is 0, expected 1 or more" : "";
+            out.add(new PutReply(key, encoding, status, Persistence.MEMORY, 1, why));
+        }
+        out.add(new LookupCommand(namespace, keys));
+        out.add(new LookupCommand(namespace, List.of()));
+        out.add(new LookupReply(0, List.of()));
+        out.add(new LookupReply(125_000_000, directories()));
+        out.add(new StreamCommand(namespace));
+        out.add(new SegmentRequest(7, key, encoding, 0, 4, true, SegmentRequest.ALL_HEADS, 0));
+        out.add(new SegmentRequest(8, key, Digest.ZERO, 1, 3, false, 5, 1_500_000_000L));
+        out.add(new CancelRequest(0x01020304));
+        out.add(new SegmentReply(7, SegmentReply.Status.DATA, true, false, 0, 8, encoding, ""));
+        for (SegmentReply.Status status : SegmentReply.Status.values()) {
+            out.add(SegmentReply.end(9, status, encoding, "é: " + status));
+        }
+        out.add(new GetTicket(namespace, 250_000_000, 1_000_000, 3, keys));
+        return out;
+    }
+
+    /** Directories of the sample frames, the first one cut. */
+    public static List<ChunkDirectory> directories() {
+        List<ChunkDirectory> out = new ArrayList<>();
+        for (FrameHeader header : Samples.headers().values()) {
+            int held = out.isEmpty() ? 2 : header.parts().size();
+            out.add(ChunkDirectory.of(header, held));
+        }
+        return out;
+    }
+
+    /** Bytes of a message. */
+    public static byte[] toBytes(Record message) {
+        return switch (message) {
+            case PutCommand m -> m.toBytes();
+            case PutReply m -> m.toBytes();
+            case LookupCommand m -> m.toBytes();
+            case LookupReply m -> m.toBytes();
+            case StreamCommand m -> m.toBytes();
+            case StreamRequest m -> m.toBytes();
+            case SegmentReply m -> m.toBytes();
+            case GetTicket m -> m.toBytes();
+            default -> throw new AssertionError("no message: " + message);
+        };
+    }
+
+    /** The message of these bytes by their type. */
+    public static Record parse(byte[] bytes) {
+        ByteBuffer in = ByteBuffer.wrap(bytes);
+        int type = bytes.length == 0 ? -1 : bytes[0];
+        return switch (type) {
+            case 1 -> PutCommand.parse(in);
+            case 2 -> PutReply.parse(in);
+            case 3 -> LookupCommand.parse(in);
+            case 4 -> LookupReply.parse(in);
+            case 5 -> StreamCommand.parse(in);
+            case 6, 7 -> (Record) StreamRequest.parse(in);
+            case 8 -> SegmentReply.parse(in);
+            case 9 -> GetTicket.parse(in);
+            default -> throw new InvalidRequestException("message type is " + type);
+        };
+    }
+}
