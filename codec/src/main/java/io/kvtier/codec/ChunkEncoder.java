@@ -1,0 +1,311 @@
+package io.kvtier.codec;
+
+import static io.kvtier.codec.error.InvalidRequestException.check;
+
+import io.kvtier.codec.entropy.LaneEncoder;
+import io.kvtier.codec.entropy.Rungs;
+import io.kvtier.codec.entropy.TokenTables;
+import io.kvtier.codec.frame.FrameBytes;
+import io.kvtier.codec.frame.FrameHeader;
+import io.kvtier.codec.frame.Part;
+import io.kvtier.codec.frame.SegmentEntry;
+import io.kvtier.codec.frame.Span;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.profile.Profile;
+import java.io.ByteArrayOutputStream;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/**
+ * Encodes chunks of one namespace by one profile: one call, one whole frame that can be cut to any
+ * level. The bytes depend on nothing but the arguments. Reusable, not thread-safe; holds heap
+ * scratch of about five times the chunk.
+ */
+public final class ChunkEncoder {
+    private static final int SEGMENT_BYTES_MIN = 16 << 10;
+
+    private final Namespace namespace;
+    private final Digest digest;
+    private final Profile profile;
+    private final GroupEncoder groupEncoder;
+    private final List<GroupCode> codes = new ArrayList<>();
+    private final LaneEncoder lanes = new LaneEncoder();
+    private final TokenTables tables;
+    private final double[][] distortions;
+    private float[] rows = new float[0];
+    private int[] coarse = new int[0];
+    private int[] fine = new int[0];
+
+    /** An encoder for a namespace, whose geometry the profile must have been made for. */
+    public ChunkEncoder(Namespace namespace, Profile profile) {
+        check(
+                namespace.kind() == Namespace.Kind.ADAPTIVE,
+                "namespace kind",
+                namespace.kind(),
+                "ADAPTIVE");
+        profile.checkShape(namespace.geometry());
+        this.namespace = namespace;
+        this.digest = namespace.digest();
+        this.profile = profile;
+        groupEncoder = new GroupEncoder(profile, namespace.geometry());
+        profile.groups().forEach(g -> codes.add(new GroupCode(g, profile.statisticsInFrame())));
+        tables = new TokenTables(namespace.chunkTokens());
+        distortions = new double[codes.size()][2 * profile.rungs()];
+    }
+
+    /**
+     * The frame of a block.
+     *
+     * @param key of the chunk
+     * @param tokenDigest of its tokens
+     * @throws io.kvtier.codec.error.InvalidRequestException for NaN or infinity, saying where
+     */
+    public byte[] encode(Digest key, Digest tokenDigest, KvBlock block) {
+        check(
+                block.geometry().equals(namespace.geometry()),
+                "block's geometry",
+                block.geometry(),
+                "the namespace's");
+        check(
+                block.tokens() <= namespace.chunkTokens(),
+                "block's tokens",
+                block.tokens(),
+                "at most " + namespace.chunkTokens());
+        quantize(block);
+        List<Part> parts = parts(block.tokens());
+        List<SegmentEntry> entries = new ArrayList<>();
+        ByteArrayOutputStream body = new ByteArrayOutputStream();
+        for (int part = 0; part < parts.size(); part++) {
+            encodePart(block, parts.get(part), part, entries, body);
+        }
+        FrameHeader header =
+                new FrameHeader(
+                        namespace.kind(),
+                        namespace.geometry().decodedBytes(block.tokens()),
+                        key,
+                        digest,
+                        profile.id(),
+                        tokenDigest,
+                        block.firstPosition(),
+                        block.tokens(),
+                        profile.tailTokens(),
+                        profile.layerGroups(),
+                        profile.headGroups(),
+                        namespace.geometry().dtype(),
+                        parts,
+                        entries,
+                        List.of());
+        ByteArrayOutputStream frame = new ByteArrayOutputStream();
+        frame.writeBytes(header.toBytes());
+        frame.writeBytes(body.toByteArray());
+        return frame.toByteArray();
+    }
+
+    private void quantize(KvBlock block) {
+        Groups groups = new Groups(block);
+        int n = block.tokens();
+        int tail = Math.min(profile.tailTokens(), n);
+        int first = firstCoded(block);
+        for (int i = 0; i < codes.size(); i++) {
+            GroupCode code = codes.get(i);
+            code.reset(n);
+            if (rows.length < code.group.width() * n) {
+                rows = new float[code.group.width() * n];
+            }
+            groups.gather(code.group, rows);
+            if (first > 0) {
+                copyRaw(groups, code);
+            }
+            groupEncoder.quantize(code, groups, rows, n, first, block.firstPosition());
+            for (int rung = 0; rung < profile.rungs(); rung++) {
+                boolean head = rung < 2; // heads have no rung beyond 1
+                distortions[i][2 * rung] =
+                        head ? groupEncoder.distortion(code, rung, n, 0, n - tail) : 0;
+                distortions[i][2 * rung + 1] = groupEncoder.distortion(code, rung, n, n - tail, n);
+            }
+        }
+    }
+
+    private void copyRaw(Groups groups, GroupCode code) {
+        int bytes = code.group.width() * namespace.geometry().dtype().bytes();
+        code.raw = code.raw.length == bytes ? code.raw : new byte[bytes];
+        code.hasRaw = true;
+        groups.copyRaw(code.group, MemorySegment.ofArray(code.raw), false);
+    }
+
+    private int firstCoded(KvBlock block) {
+        return profile.firstTokenRaw() && block.firstPosition() == 0 ? 1 : 0;
+    }
+
+    private List<Part> parts(int tokens) {
+        List<Part> parts = new ArrayList<>(List.of(Part.BASE));
+        int tail = Math.min(profile.tailTokens(), tokens);
+        for (int rung = 1; rung < profile.rungs() && tail > 0; rung++) {
+            parts.add(new Part(rung, Span.TAIL));
+        }
+        if (profile.rungs() > 1 && tail < tokens) {
+            parts.add(new Part(1, Span.HEAD));
+        }
+        return parts;
+    }
+
+    private record Run(int first, int count, int headGroup) {}
+
+    private void encodePart(
+            KvBlock block,
+            Part part,
+            int partIndex,
+            List<SegmentEntry> entries,
+            ByteArrayOutputStream body) {
+        int n = block.tokens();
+        int tail = Math.min(profile.tailTokens(), n);
+        int from = part.span() == Span.TAIL ? n - tail : 0;
+        int end = part.span() == Span.HEAD ? n - tail : n;
+        List<Run> runs = new ArrayList<>();
+        for (int head = 0; head < profile.headGroups(); head++) {
+            addRuns(part.rung(), head, n, from, end, runs);
+        }
+        runs.sort(Comparator.comparingInt(Run::first).thenComparingInt(Run::headGroup));
+        for (Run run : runs) {
+            byte[] bytes = encodeRun(part.rung(), run, block, from, end);
+            double headError = 0;
+            double tailError = 0;
+            for (int i = run.first; i < run.first + run.count; i++) {
+                double[] sums = distortions[i * profile.headGroups() + run.headGroup];
+                headError += part.span().coversHead() ? sums[2 * part.rung()] : 0;
+                tailError += part.span().coversTail() ? sums[2 * part.rung() + 1] : 0;
+            }
+            entries.add(
+                    new SegmentEntry(
+                            run.first,
+                            run.count,
+                            run.headGroup,
+                            partIndex,
+                            bytes.length,
+                            FrameBytes.crc32c(MemorySegment.ofArray(bytes)),
+                            (float) headError,
+                            (float) tailError));
+            body.writeBytes(bytes);
+        }
+    }
+
+    /** Joins consecutive layer groups until they are estimated to fill a segment. */
+    private void addRuns(int rung, int head, int n, int from, int end, List<Run> runs) {
+        int first = 0;
+        long bits = 0;
+        for (int layer = 0; layer < profile.layerGroups(); layer++) {
+            bits += estimateBits(code(layer, head), rung, n, from, end);
+            if (bits >= 8L * SEGMENT_BYTES_MIN || layer == profile.layerGroups() - 1) {
+                runs.add(new Run(first, layer + 1 - first, head));
+                first = layer + 1;
+                bits = 0;
+            }
+        }
+    }
+
+    private long estimateBits(GroupCode code, int rung, int n, int from, int end) {
+        long halves = 0; // of bits
+        int active = active(code, rung, n, from, end);
+        for (int c = 0; c < active && rung == 0; c++) {
+            for (int t = from; t < end; t++) {
+                int q = Math.abs(groupEncoder.coarser(code.q[c * n + t], 0));
+                halves += q == 0 ? 1 : 3 + 3 * (32 - Integer.numberOfLeadingZeros(q));
+            }
+        }
+        return rung == 0 ? halves / 2 : 3L * active * (end - from) / 2;
+    }
+
+    /** 1 + the last component that is not all 0 at the rung. */
+    private int active(GroupCode code, int rung, int n, int from, int end) {
+        for (int c = code.group.rank() - 1; c >= 0; c--) {
+            for (int t = from; t < end; t++) {
+                if (groupEncoder.coarser(code.q[c * n + t], rung) != 0) {
+                    return c + 1;
+                }
+            }
+        }
+        return 0;
+    }
+
+    private GroupCode code(int layerGroup, int headGroup) {
+        return codes.get(layerGroup * profile.headGroups() + headGroup);
+    }
+
+    private byte[] encodeRun(int rung, Run run, KvBlock block, int from, int end) {
+        int n = block.tokens();
+        long elements = 0;
+        for (int i = run.first; i < run.first + run.count; i++) {
+            elements += (long) active(code(i, run.headGroup), rung, n, from, end) * (end - from);
+        }
+        lanes.begin(elements < 2048 ? 8 : elements < 8192 ? 16 : 32, run.count);
+        for (int i = run.first; i < run.first + run.count; i++) {
+            GroupCode code = code(i, run.headGroup);
+            int active = active(code, rung, n, from, end);
+            writeSide(code, rung, active);
+            tables.reset(end - from);
+            if (from < firstCoded(block)) {
+                tables.setRaw(0);
+            }
+            encodeGroup(code, rung, active, n, from, end);
+        }
+        return lanes.finish().array();
+    }
+
+    private void encodeGroup(GroupCode code, int rung, int active, int n, int from, int end) {
+        int span = end - from;
+        if (coarse.length < span) {
+            coarse = new int[span];
+            fine = new int[span];
+        }
+        if (profile.classRows()) {
+            if (rung == 0) {
+                for (int t = 0; t < span; t++) {
+                    coarse[t] = code.classes[from + t] - profile.classes().centre();
+                }
+                lanes.row(profile.classes().table(), tables, coarse, 0);
+            }
+            for (int t = 0; t < span; t++) {
+                tables.setClass(t, code.classes[from + t]);
+            }
+        }
+        for (int c = 0; c < active; c++) {
+            for (int t = 0; t < span; t++) {
+                fine[t] = groupEncoder.coarser(code.q[c * n + from + t], rung);
+                coarse[t] = Rungs.coarser(fine[t]);
+            }
+            if (rung == 0) {
+                lanes.row(code.sigmaIndex[c], tables, fine, 0);
+            } else {
+                int index = code.sigmaIndex[c] + Rungs.shift(rung - 1);
+                lanes.refine(index, tables, coarse, fine, 0);
+            }
+        }
+    }
+
+    private void writeSide(GroupCode code, int rung, int active) {
+        int bytes = 2 + code.raw.length + 4 * code.scale.length + 3 * code.mean.length;
+        ByteBuffer side = lanes.side(bytes);
+        side.putShort((short) active);
+        if (rung > 0) {
+            return;
+        }
+        if (code.hasRaw) {
+            side.put(code.raw);
+        }
+        if (profile.statisticsInFrame()) {
+            for (float scale : code.scale) {
+                side.putFloat(scale);
+            }
+            for (float mean : code.mean) {
+                side.putShort(Float.floatToFloat16(mean));
+            }
+            for (int index : code.sigmaIndex) {
+                side.put((byte) index);
+            }
+        }
+    }
+}

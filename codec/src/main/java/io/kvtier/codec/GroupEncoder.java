@@ -1,0 +1,205 @@
+package io.kvtier.codec;
+
+import io.kvtier.codec.entropy.Rungs;
+import io.kvtier.codec.error.InvalidRequestException;
+import io.kvtier.codec.identity.Geometry;
+import io.kvtier.codec.profile.DataFree;
+import io.kvtier.codec.profile.Profile;
+import io.kvtier.codec.profile.ProfileGroup;
+
+/** Turns one group's rows of floats into indices at the finest rung; keeps what they leave out. */
+final class GroupEncoder {
+    private static final double VALUE_END = 1 << 27;
+    private static final double SCALE_MIN = 1e-30;
+    private static final float HALF_MAX = 65504;
+
+    private final Profile profile;
+    private final Geometry geometry;
+    private final Reconstruction reconstruction;
+    private float[] y = new float[0];
+    private float[] decoded = new float[0];
+    private int[] coarse = new int[0];
+    private float[] steps = new float[0];
+
+    GroupEncoder(Profile profile, Geometry geometry) {
+        this.profile = profile;
+        this.geometry = geometry;
+        reconstruction = new Reconstruction(profile);
+    }
+
+    /**
+     * Fills {@code code} from rows of x, which are overwritten. Tokens before {@code first} are
+     * raw.
+     */
+    void quantize(GroupCode code, Groups groups, float[] x, int tokens, int first, int position) {
+        ProfileGroup group = code.group;
+        if (y.length < group.rank() * tokens) {
+            y = new float[group.rank() * tokens];
+            decoded = new float[y.length];
+            coarse = new int[y.length];
+        }
+        if (profile.statisticsInFrame()) {
+            measure(code, groups, x, tokens, first);
+        } else {
+            for (int w = 0; w < group.width(); w++) {
+                subtract(x, w * tokens, tokens, code.mean[w]);
+            }
+            Matrix.analyze(group.analysis(), group.rank(), group.width(), x, y, tokens);
+        }
+        for (int c = 0; c < group.rank(); c++) {
+            java.util.Arrays.fill(y, c * tokens, c * tokens + first, 0);
+        }
+        if (profile.classRows()) {
+            classify(code, tokens, first, position);
+        }
+        round(code, tokens);
+    }
+
+    /** Squared error at a rung over tokens [from, end), and the active components into the code. */
+    double distortion(GroupCode code, int rung, int tokens, int from, int end) {
+        steps(code, rung, tokens);
+        double sum = 0;
+        for (int c = 0; c < code.group.rank(); c++) {
+            int at = c * tokens;
+            for (int t = from; t < end; t++) {
+                coarse[at + t] = coarser(code.q[at + t], rung);
+            }
+            reconstruction.values(
+                    code.sigmaIndex[c], rung, code, steps, coarse, at, decoded, from, end);
+            for (int t = from; t < end; t++) {
+                double error = y[at + t] - decoded[at + t];
+                sum += error * error;
+            }
+        }
+        return sum;
+    }
+
+    /** A finest index brought down to a rung. */
+    int coarser(int q, int rung) {
+        int out = q;
+        for (int r = profile.rungs() - 1; r > rung; r--) {
+            out = Rungs.coarser(out);
+        }
+        return out;
+    }
+
+    private void steps(GroupCode code, int rung, int tokens) {
+        if (steps.length < tokens) {
+            steps = new float[tokens];
+        }
+        for (int t = 0; t < tokens; t++) {
+            boolean same = t > 0 && code.classes[t] == code.classes[t - 1];
+            steps[t] = same ? steps[t - 1] : reconstruction.step(code.classes[t], rung);
+        }
+    }
+
+    private void round(GroupCode code, int tokens) {
+        int finest = profile.rungs() - 1;
+        steps(code, finest, tokens);
+        for (int c = 0; c < code.group.rank(); c++) {
+            for (int t = 0; t < tokens; t++) {
+                int at = c * tokens + t;
+                double value = Math.abs((double) y[at]) / steps[t] + 0.5;
+                InvalidRequestException.check(
+                        value < VALUE_END, "steps of component " + c, value, "below 2^27");
+                code.q[at] = y[at] < 0 ? -(int) value : (int) value;
+            }
+        }
+    }
+
+    /** e = probe[R] + Σ probe[c]·clamp(y/sigma, −5, 5) + curve; class = round(2e), clamped. */
+    private void classify(GroupCode code, int tokens, int first, int position) {
+        float[] probe = code.group.probe();
+        float[] sigma = code.group.sigma();
+        int rank = code.group.rank();
+        for (int t = first; t < tokens; t++) {
+            double octaves = 0;
+            for (int c = 0; c < rank; c++) {
+                double value = (double) y[c * tokens + t] / sigma[c];
+                octaves += probe[c] * Math.min(Math.max(value, -5), 5);
+            }
+            octaves += probe[rank] + profile.octaves(position + t);
+            double halves = Math.floor(2 * octaves + 0.5);
+            Profile.Classes range = profile.classes();
+            code.classes[t] = (int) Math.min(Math.max(halves, range.min()), range.max());
+        }
+        java.util.Arrays.fill(code.classes, 0, first, profile.classes().centre());
+    }
+
+    /** The data-free profile's statistics (docs/codec.md), and y = (x − mean)/scale. */
+    private void measure(GroupCode code, Groups groups, float[] x, int tokens, int first) {
+        int row = 0;
+        int[] layers = code.group.layers();
+        int stored = geometry.storedLayers().size();
+        for (int i = 0; i < layers.length; i++) {
+            double weight = DataFree.valueWeight(groups.storedIndex(layers[i]), stored);
+            int keys = code.group.heads().length * geometry.keyDim();
+            int values = code.group.heads().length * geometry.valueDim();
+            measure(code, 2 * i, x, row, keys, tokens, first, 1);
+            measure(code, 2 * i + 1, x, row + keys, values, tokens, first, weight);
+            row += keys + values;
+        }
+    }
+
+    private void measure(
+            GroupCode code,
+            int part,
+            float[] x,
+            int row,
+            int rows,
+            int tokens,
+            int first,
+            double weight) {
+        double total = 0;
+        for (int w = row; w < row + rows; w++) {
+            code.mean[w] = mean(x, w * tokens + first, tokens - first);
+            subtract(x, w * tokens, tokens, code.mean[w]);
+            total += squares(x, w * tokens + first, tokens - first);
+        }
+        double count = Math.max(1.0, (double) rows * (tokens - first));
+        double rms = StrictMath.sqrt(total / count) * weight;
+        float scale = rms > SCALE_MIN ? (float) rms : 1;
+        InvalidRequestException.check(
+                Float.isFinite(scale), "rms of layer " + code.group.layers()[part / 2], rms, "f32");
+        code.scale[part] = scale;
+        for (int w = row; w < row + rows; w++) {
+            int at = w * tokens;
+            for (int t = 0; t < tokens; t++) {
+                y[at + t] = x[at + t] / scale;
+            }
+            double square = squares(y, at + first, tokens - first);
+            double sigma = StrictMath.sqrt(square / Math.max(1, tokens - first));
+            code.sigmaIndex[w] = index(sigma / profile.step());
+        }
+    }
+
+    private static int index(double ratio) {
+        double octaves = StrictMath.log(Math.max(ratio, SCALE_MIN)) / StrictMath.log(2);
+        double index = Math.floor(4 * octaves + 0.5) + 24;
+        return (int) Math.min(Math.max(index, 0), 63);
+    }
+
+    private static float mean(float[] x, int at, int count) {
+        double sum = 0;
+        for (int t = at; t < at + count; t++) {
+            sum += x[t];
+        }
+        float mean = count == 0 ? 0 : (float) (sum / count);
+        float clamped = Math.min(Math.max(mean, -HALF_MAX), HALF_MAX);
+        return Float.float16ToFloat(Float.floatToFloat16(clamped));
+    }
+
+    private static double squares(float[] x, int at, int count) {
+        double sum = 0;
+        for (int t = at; t < at + count; t++) {
+            sum += (double) x[t] * x[t];
+        }
+        return sum;
+    }
+
+    private static void subtract(float[] x, int at, int count, float mean) {
+        for (int t = at; t < at + count; t++) {
+            x[t] -= mean;
+        }
+    }
+}

@@ -1,0 +1,62 @@
+package io.kvtier.codec;
+
+import io.kvtier.codec.entropy.GaussianTables;
+import io.kvtier.codec.entropy.Rungs;
+import io.kvtier.codec.profile.Profile;
+
+/** Values of quantizer indices: {@code sign(q)(|q| − centroid)·step/3^rung}. */
+final class Reconstruction {
+    private static final int CONTEXTS = GaussianTables.CONTEXTS;
+
+    private final float[] centroids;
+    private final float step;
+
+    Reconstruction(Profile profile) {
+        centroids = profile.centroids();
+        step = profile.step();
+    }
+
+    /** Step of a token of a class at a rung. */
+    float step(int tokenClass, int rung) {
+        double octaves = tokenClass / 2.0;
+        return (float) (step * StrictMath.pow(2, octaves) / Rungs.scale(rung));
+    }
+
+    /**
+     * Values of tokens [from, end) of one component.
+     *
+     * @param sigmaIndex of the component at class 0
+     * @param classes of the chunk's tokens
+     * @param steps of the chunk's tokens at the rung
+     * @param q indices at the rung, token t at {@code at + t}
+     */
+    void values(
+            int sigmaIndex,
+            int rung,
+            GroupCode code,
+            float[] steps,
+            int[] q,
+            int at,
+            float[] out,
+            int from,
+            int end) {
+        int base = sigmaIndex + Rungs.shift(rung);
+        for (int t = from; t < end; t++) {
+            int value = q[at + t];
+            int magnitude = Math.abs(value);
+            int table = GaussianTables.clamp(base - 2 * code.classes[t]);
+            float centroid = centroids[table * CONTEXTS + Math.min(magnitude, CONTEXTS - 1)];
+            float y = (magnitude - centroid) * steps[t];
+            out[at + t] = value < 0 ? -y : y;
+        }
+    }
+
+    /** Largest distance in steps between a value and what it is decoded to. */
+    float errorMax() {
+        float max = 0;
+        for (float centroid : centroids) {
+            max = Math.max(max, Math.abs(centroid));
+        }
+        return 0.5f + max;
+    }
+}
