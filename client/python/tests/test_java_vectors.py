@@ -1,4 +1,4 @@
-"""The golden vectors of the Java codec, codec/src/test/resources/vectors: equal bytes and fields."""
+"""Golden vectors of the Java codec, codec/src/test/resources/vectors: equal bytes, equal fields."""
 
 from __future__ import annotations
 
