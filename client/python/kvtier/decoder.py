@@ -30,8 +30,10 @@ def frame_segments(header: FrameHeader, frame: bytes | memoryview) -> dict[int, 
 
 @dataclass(eq=False)
 class Symbols:
-    """What has been decoded of one group: q i32 `[R, tokens]`, classes i8 `[tokens]`, and the rungs
-    of head and tail. `active`: rows of q that are not all zero; `raw`: token 0 as it is, or None."""
+    """What has been decoded of one group: q i32 `[R, tokens]`, classes i8 `[tokens]`.
+
+    active: rows of q that may not be zero; raw: token 0 as it is; rungs: of head and tail.
+    """
 
     profile: ProfileGroup
     q: np.ndarray

@@ -55,8 +55,9 @@ class Dtype(enum.IntEnum):
         """The nearest values, ties to even; beyond the range of float16 they become infinite."""
         if self is Dtype.BF16:
             bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-            rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-            quiet = (bits >> np.uint32(16)) | np.uint32(0x40)
+            high = bits >> np.uint32(16)
+            rounded = (bits + np.uint32(0x7FFF) + (high & np.uint32(1))) >> np.uint32(16)
+            quiet = high | np.uint32(0x40)  # a NaN stays one when its payload is cut
             return np.where(np.isnan(array), quiet, rounded).astype(np.uint16)
         with np.errstate(over="ignore"):
             return array.astype(self.numpy, copy=False)

@@ -387,7 +387,8 @@ class Namespace:
         geometry = Geometry._read(reader)
         left = len(data) - reader.at
         require(left == 0, "bytes after the namespace", left, 0)
-        return Namespace(model, geometry, NamespaceKind(kind), chunk_tokens, adapter, scheme, layout)
+        kind = NamespaceKind(kind)
+        return Namespace(model, geometry, kind, chunk_tokens, adapter, scheme, layout)
 
 
 def token_array(tokens: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -136,8 +136,8 @@ class Profile:
 
     def check_geometry(self, geometry: Geometry) -> None:
         """Refuse a geometry that the profile was not made for."""
-        same = self.shape == geometry.shape_digest
-        require(same, "shape of the geometry", geometry.shape_digest.hex()[:8], self.shape.hex()[:8])
+        shape = geometry.shape_digest
+        require(self.shape == shape, "shape of the geometry", shape.hex()[:8], self.shape.hex()[:8])
 
 
 def sigma_index(sigma: np.ndarray, step: float) -> np.ndarray:

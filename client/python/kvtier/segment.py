@@ -1,4 +1,4 @@
-"""The container of an adaptive segment (docs/format.md section 3.1): parsed, rows decoded, written."""
+"""The container of an adaptive segment (docs/format.md section 3.1): read and written."""
 
 from __future__ import annotations
 

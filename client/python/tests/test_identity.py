@@ -67,7 +67,8 @@ def test_shape_digest_forgets_the_dtype_only() -> None:
 
 def test_shared_layers_are_not_stored() -> None:
     shape = Geometry(
-        8, 2, 4, 4, Dtype.F16, GeometryKind.ATTENTION, 0, (Rope(),), (0,) * 4, (0, 1, 1, 0), (-1,) * 4
+        8, 2, 4, 4, Dtype.F16, GeometryKind.ATTENTION, 0, (Rope(),), (0,) * 4, (0, 1, 1, 0),
+        (-1,) * 4,
     )
     assert shape.stored_layers == (0, 1) and shape.elements_per_token == 2 * 2 * 8
     with pytest.raises(InvalidRequestError, match=r"kv_source\[3\] is 2, expected a stored layer"):

@@ -1,0 +1,116 @@
+"""The planner: its promises, and the same choices as Java's on the same inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kvtier.frame import Part, Span
+from kvtier.identity import ZERO_DIGEST
+from kvtier.plan import (
+    BASE_GRADE,
+    NOTHING,
+    Grade,
+    Importance,
+    Limit,
+    Link,
+    PlannedChunk,
+    SendItem,
+    arrived_grade,
+    next_item,
+    plan,
+)
+from kvtier.wire import ChunkDirectory, PartCost
+
+LINK = Link(1e9)  # one byte a nanosecond
+
+
+def chunks(count: int, random: np.random.Generator) -> list[PlannedChunk]:
+    out = []
+    for index in range(count):
+        base = float(random.integers(1000, 1500))
+        sizes = (150_000, 25_000, 30_000, 180_000)
+        costs = [int(size + random.integers(9000)) for size in sizes]
+        parts = (
+            PartCost(Part(0, Span.ALL), costs[0], base, base / 7),
+            PartCost(Part(1, Span.TAIL), costs[1], 0, base / 63),
+            PartCost(Part(2, Span.TAIL), costs[2], 0, base / 567),
+            PartCost(Part(1, Span.HEAD), costs[3], base / 9, 0),
+        )
+        directory = ChunkDirectory(ZERO_DIGEST, 500, index * 256, 256, 32, 4, parts)
+        importance = Importance.by_position(index, count)
+        out.append(PlannedChunk(directory, NOTHING, importance))
+    return out
+
+
+def brute_force(open_chunks: list[PlannedChunk], budget: int) -> float:
+    if not open_chunks:
+        return 0.0
+    first, rest = open_chunks[0], open_chunks[1:]
+    return min(
+        (
+            first.distortion(grade) + brute_force(rest, budget - first.bytes(grade))
+            for grade in first.grades()
+            if first.bytes(grade) <= budget
+        ),
+        default=float("inf"),
+    )
+
+
+def test_no_deadline_asks_for_everything_held() -> None:
+    result = plan(chunks(3, np.random.default_rng(1)), LINK, None)
+    assert result.limit == Limit.NONE and set(result.grades) == {Grade(1, 2)}
+
+
+def test_recency_goes_to_the_last_chunk() -> None:
+    open_chunks = chunks(4, np.random.default_rng(2))
+    bases = sum(chunk.bytes(BASE_GRADE) for chunk in open_chunks)
+    last = open_chunks[3]
+    budget = bases + last.bytes(Grade(0, 2)) - last.bytes(BASE_GRADE)
+    result = plan(open_chunks, LINK, budget)
+    assert result.grades == (BASE_GRADE,) * 3 + (Grade(0, 2),)
+    assert result.limit == Limit.QUALITY and result.bytes == budget
+
+
+def test_too_little_time_keeps_the_longest_prefix() -> None:
+    open_chunks = chunks(5, np.random.default_rng(3))
+    budget = sum(chunk.bytes(BASE_GRADE) for chunk in open_chunks[:2]) + 1
+    result = plan(open_chunks, LINK, budget)
+    assert result.chunks == 2 and result.limit == Limit.PREFIX
+    assert plan(open_chunks, Link(1e9, 1000), 1000).bytes == 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_never_overspends_and_is_near_the_optimum(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    open_chunks = chunks(int(random.integers(1, 4)), random)
+    top = plan(open_chunks, LINK, None).bytes
+    bases = sum(chunk.bytes(BASE_GRADE) for chunk in open_chunks)
+    budget = int(random.integers(bases, top + 1))
+    result = plan(open_chunks, LINK, budget)
+    assert result.bytes <= budget
+    largest = max(c.distortion(BASE_GRADE) - c.distortion(c.grades()[-1]) for c in open_chunks)
+    best = brute_force(open_chunks, budget)
+    assert best - 1e-9 <= result.distortion <= best + largest
+
+
+def test_send_order_is_bases_first_then_refinements_from_the_end() -> None:
+    open_chunks = chunks(3, np.random.default_rng(4))
+    directories = [chunk.directory for chunk in open_chunks]
+    grades = [BASE_GRADE, Grade(1, 1), Grade(1, 2)]
+    sent: list[set[int]] = [set(), set(), set()]
+    order = []
+    while (item := next_item(grades, directories, sent)) is not None:
+        order.append(item)
+        sent[item.chunk].update(range(item.part_from, item.part_to))
+    assert order == [
+        SendItem(0, 0, 1),
+        SendItem(1, 0, 1),
+        SendItem(2, 0, 1),
+        SendItem(2, 1, 4),
+        SendItem(1, 1, 2),
+        SendItem(1, 3, 4),
+    ]
+    assert arrived_grade(directories[0], {0, 2, 3}) == BASE_GRADE
+    assert arrived_grade(directories[0], {0, 1}) == Grade(0, 1)
+    assert arrived_grade(directories[0], {1, 2}) == NOTHING
