@@ -12,6 +12,11 @@ public final class CorruptChunkException extends KvtierException {
         super(where + " is " + actual + ", expected " + expected);
     }
 
+    /** Takes a message that another node wrote. */
+    public CorruptChunkException(String message) {
+        super(message);
+    }
+
     /** Throws unless {@code holds}. */
     public static void check(boolean holds, String where, Object expected, Object actual) {
         if (!holds) {

@@ -1,0 +1,70 @@
+package io.kvtier.client;
+
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.plan.Grade;
+import io.kvtier.codec.plan.PartSet;
+import java.util.List;
+
+/**
+ * What a stream brought by its deadline: a prefix of the match, and why it is no better.
+ *
+ * @param hit chunks that matched
+ * @param admitted chunks of the first plan
+ * @param chunks the delivered prefix, in order, each with at least its base
+ * @param end why the prefix ends where it does
+ * @param endMessage details of the end, empty when there are none
+ * @param bytes received, those included that were of no use
+ * @param elapsedNanos from the call to its return
+ * @param bytesPerSecond estimate of the link at the end, a lower bound
+ */
+public record Delivery(
+        int hit,
+        int admitted,
+        List<Chunk> chunks,
+        Cut end,
+        String endMessage,
+        long bytes,
+        long elapsedNanos,
+        double bytesPerSecond) {
+    /** Why a chunk, or the prefix, is not what the node holds at best. */
+    public enum Cut {
+        /** It is. */
+        NONE,
+        /** The plan asked for no more, for the link is too slow for the time left. */
+        LINK,
+        /** The time was over before the rest had come. */
+        DEADLINE,
+        /** The node does not hold the chunk any more. */
+        MISS,
+        /** The node's encoding changed too often. */
+        ENCODING_CHANGED,
+        /** The node holds fewer parts than it said. */
+        NOT_HELD,
+        /** The node refused for lack of something. */
+        OVERLOADED,
+        /** Bytes were not what they claimed to be. */
+        CORRUPT,
+        /** The connection broke. */
+        CONNECTION
+    }
+
+    /**
+     * One delivered chunk.
+     *
+     * @param encodingId of all its segments
+     * @param parts that arrived whole
+     * @param grade the best that decodes from them
+     * @param cut why it is no better
+     */
+    public record Chunk(Digest key, Digest encodingId, PartSet parts, Grade grade, Cut cut) {}
+
+    /** Copies the list. */
+    public Delivery {
+        chunks = List.copyOf(chunks);
+    }
+
+    /** Chunks delivered. */
+    public int delivered() {
+        return chunks.size();
+    }
+}

@@ -1,0 +1,113 @@
+package io.kvtier.client;
+
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Estimates what a link really delivers, from the arrival of what was asked for.
+ *
+ * <p>Idle time between requests does not count, nor does the round trip of the first of them.
+ * Thread-safety: all methods.
+ */
+public final class GoodputEstimator {
+    /* Arrivals come in bursts, so a sample spans at least 10 ms of waiting, or what little a fast
+     * link needs to deliver 256 KiB. Mean and mean deviation are smoothed as TCP smooths its round
+     * trip; the lower bound is the mean less one deviation. A sample below the bound pulls twice
+     * as hard: too high an estimate costs a missed deadline, too low a one costs a rung for a
+     * moment.
+     */
+    private static final long SAMPLE_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+    private static final long SAMPLE_NANOS_MIN = TimeUnit.MICROSECONDS.toNanos(200);
+    private static final long SAMPLE_BYTES = 256 << 10;
+    private static final long LAST_SAMPLE_BYTES = 16 << 10;
+    private static final double GAIN = 0.25;
+    private static final long WINDOW_BYTES_MIN = 64 << 10;
+    private static final long WINDOW_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+    private static final double HINT_TRUST = 0.8;
+
+    private double mean;
+    private double deviation;
+    private boolean measured;
+    private long roundTripNanos = Long.MAX_VALUE;
+    private int requests;
+    private long markNanos;
+    private long sampleNanos;
+    private long sampleBytes;
+
+    /** Starts with a guess. */
+    public GoodputEstimator(double coldBytesPerSecond) {
+        mean = coldBytesPerSecond;
+    }
+
+    /** Takes the node's word as long as nothing was measured. */
+    public synchronized void hint(long bytesPerSecond) {
+        if (!measured && bytesPerSecond > 0) {
+            mean = bytesPerSecond * HINT_TRUST;
+        }
+    }
+
+    /** Takes the time of a small call: the least of them is the round trip. */
+    public synchronized void roundTrip(long nanos) {
+        roundTripNanos = Math.min(roundTripNanos, Math.max(0, nanos));
+    }
+
+    /** A request has left. */
+    public synchronized void sent(long nowNanos) {
+        if (requests++ == 0) {
+            markNanos = nowNanos + roundTripNanos();
+        }
+    }
+
+    /** Bytes have arrived. */
+    public synchronized void arrived(long bytes, long nowNanos) {
+        sampleNanos += Math.max(0, nowNanos - markNanos);
+        sampleBytes += bytes;
+        markNanos = Math.max(markNanos, nowNanos);
+        boolean enough = sampleNanos >= SAMPLE_NANOS && sampleBytes >= LAST_SAMPLE_BYTES;
+        if (enough || (sampleBytes >= SAMPLE_BYTES && sampleNanos >= SAMPLE_NANOS_MIN)) {
+            sample();
+        }
+    }
+
+    /** A request is answered in full, or given up. */
+    public synchronized void ended() {
+        requests = Math.max(0, requests - 1);
+        if (requests == 0) {
+            if (sampleBytes >= LAST_SAMPLE_BYTES && sampleNanos >= SAMPLE_NANOS_MIN) {
+                sample();
+            }
+            sampleBytes = 0;
+            sampleNanos = 0;
+        }
+    }
+
+    /** A rate that the link is likely to keep up. */
+    public synchronized double bytesPerSecond() {
+        return Math.max(1, Math.max(mean - deviation, mean / 4));
+    }
+
+    /** From a small request to its answer, 0 when unknown. */
+    public synchronized long roundTripNanos() {
+        return roundTripNanos == Long.MAX_VALUE ? 0 : roundTripNanos;
+    }
+
+    /** How much may be asked for ahead, so that the link is busy and a collapse is felt at once. */
+    public synchronized long windowBytes() {
+        double window = bytesPerSecond() * (roundTripNanos() + WINDOW_NANOS) / 1e9;
+        return Math.max(WINDOW_BYTES_MIN, (long) Math.min(window, 1e15));
+    }
+
+    private void sample() {
+        double rate = sampleBytes * 1e9 / Math.max(1, sampleNanos);
+        sampleBytes = 0;
+        sampleNanos = 0;
+        if (!measured) {
+            measured = true;
+            mean = rate;
+            deviation = rate / 4;
+            return;
+        }
+        double gain = rate < bytesPerSecond() ? 2 * GAIN : GAIN;
+        deviation += GAIN * (Math.abs(rate - mean) - deviation);
+        mean += gain * (rate - mean);
+    }
+}

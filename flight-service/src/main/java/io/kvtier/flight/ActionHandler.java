@@ -1,0 +1,89 @@
+package io.kvtier.flight;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.kvtier.codec.error.InvalidRequestException;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.wire.ChunkDirectory;
+import io.kvtier.codec.wire.LookupCommand;
+import io.kvtier.codec.wire.LookupReply;
+import io.kvtier.codec.wire.ProfilePiece;
+import io.kvtier.storage.ChunkMeta;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.apache.arrow.flight.Action;
+import org.apache.arrow.flight.ActionType;
+import org.apache.arrow.flight.FlightProducer.StreamListener;
+import org.apache.arrow.flight.Result;
+
+/** The small calls: lookup, statistics, profiles. */
+final class ActionHandler {
+    static final List<ActionType> TYPES =
+            List.of(
+                    new ActionType("lookup", "LookupCommand → LookupReply: longest held prefix"),
+                    new ActionType("stats", "→ JSON"),
+                    new ActionType("put-profile", "a file or a piece of one → its id"),
+                    new ActionType("get-profile", "an id → the file, in pieces"));
+
+    private static final int PIECE_BYTES = 4 << 20;
+
+    private final NodeContext node;
+    private final Tenant tenant;
+
+    ActionHandler(NodeContext node, Tenant tenant) {
+        this.node = node;
+        this.tenant = tenant;
+    }
+
+    /** Answers one action. */
+    void run(Action action, StreamListener<Result> results) {
+        ByteBuffer body = ByteBuffer.wrap(action.getBody());
+        switch (action.getType()) {
+            case "lookup" -> results.onNext(new Result(lookup(LookupCommand.parse(body))));
+            case "stats" -> results.onNext(new Result(node.stats().get().getBytes(UTF_8)));
+            case "put-profile" -> results.onNext(new Result(putProfile(body)));
+            case "get-profile" -> getProfile(action.getBody(), results);
+            default ->
+                    throw new InvalidRequestException(
+                            "action is '"
+                                    + action.getType()
+                                    + "', expected lookup, stats, put-profile or get-profile");
+        }
+    }
+
+    private byte[] lookup(LookupCommand command) {
+        List<ChunkDirectory> held = new ArrayList<>();
+        for (Digest key : command.keys()) {
+            Optional<ChunkMeta> meta = node.store().find(tenant.keyOf(key));
+            Optional<ChunkDirectory> directory =
+                    meta.flatMap(found -> HeldFrame.directory(found, command.namespace()));
+            if (directory.isEmpty()) {
+                break;
+            }
+            held.add(directory.get());
+        }
+        return new LookupReply(node.options().bytesPerSecond(), held).toBytes();
+    }
+
+    private byte[] putProfile(ByteBuffer body) {
+        ProfilePiece piece = ProfilePiece.parse(body);
+        boolean complete =
+                node.profiles().write(piece.id(), piece.total(), piece.offset(), piece.bytes());
+        return complete ? piece.id().toBytes() : new byte[0];
+    }
+
+    private void getProfile(byte[] id, StreamListener<Result> results) {
+        Optional<ByteBuffer> found = node.profiles().find(Digest.of(id));
+        if (found.isEmpty()) {
+            return;
+        }
+        ByteBuffer file = found.get();
+        while (file.hasRemaining()) {
+            byte[] piece = new byte[Math.min(PIECE_BYTES, file.remaining())];
+            file.get(piece);
+            results.onNext(new Result(piece));
+        }
+    }
+}

@@ -1,0 +1,165 @@
+package io.kvtier.flight;
+
+import io.grpc.netty.NettyServerBuilder;
+import io.kvtier.codec.error.UnavailableException;
+import io.kvtier.storage.BlobPool;
+import io.kvtier.storage.ChunkStore;
+import io.kvtier.storage.NanoClock;
+import java.io.IOException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.apache.arrow.flight.FlightServer;
+import org.apache.arrow.flight.Location;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
+
+/**
+ * A running Flight service over a chunk store.
+ *
+ * <p>Ownership: store, pool and profiles are lent and must outlive it. Thread-safety: all methods.
+ */
+public final class FlightNode implements AutoCloseable {
+    private final BufferAllocator root;
+    private final BufferAllocator inbound;
+    private final BufferAllocator outbound;
+    private final ExecutorService executor;
+    private final NodeContext context;
+    private final FlightServer server;
+
+    /** What a node works on. */
+    public record Parts(
+            ChunkStore store,
+            BlobPool pool,
+            ProfileStore profiles,
+            Supplier<String> stats,
+            Authenticator authenticator) {}
+
+    private FlightNode(FlightOptions options, Parts parts) {
+        NanoClock clock = NanoClock.system();
+        root = new RootAllocator(options.inboundBytesMax() + 2 * options.inFlightBytesMax());
+        inbound = root.newChildAllocator("inbound", 0, options.inboundBytesMax());
+        outbound = root.newChildAllocator("outbound", 0, 2 * options.inFlightBytesMax());
+        executor =
+                Executors.newThreadPerTaskExecutor(
+                        Thread.ofVirtual().name("kvtier-flight-", 0).factory());
+        CallMemory memory = new CallMemory(outbound, clock);
+        context =
+                new NodeContext(
+                        options,
+                        parts.store(),
+                        parts.pool(),
+                        parts.profiles(),
+                        parts.stats(),
+                        memory,
+                        new InFlightBudget(options.inFlightBytesMax()),
+                        new StreamWatch(clock, memory::sweep),
+                        executor,
+                        clock);
+        server = build(options, parts.authenticator());
+    }
+
+    /**
+     * Starts serving.
+     *
+     * @throws UnavailableException if the address cannot be bound
+     */
+    public static FlightNode start(FlightOptions options, Parts parts) {
+        FlightNode node = new FlightNode(options, parts);
+        try {
+            var _ = node.server.start();
+            return node;
+        } catch (IOException e) {
+            node.release();
+            throw new UnavailableException(
+                    "cannot listen on "
+                            + options.host()
+                            + ":"
+                            + options.port()
+                            + ": is the port taken? "
+                            + e.getMessage(),
+                    e);
+        }
+    }
+
+    /** The port that is listened on. */
+    public int port() {
+        return server.getPort();
+    }
+
+    /** Segment and put streams under way. */
+    public int streams() {
+        return context.watch().streams();
+    }
+
+    /** Calls whose memory is not all given back: 0 when nothing is under way and nothing leaks. */
+    public int openCalls() {
+        return context.memory().openCalls();
+    }
+
+    /** Bytes handed to the network and not yet sent. */
+    public long inFlightBytes() {
+        return context.budget().bytes();
+    }
+
+    /**
+     * Stops: streams are ended with a status, calls get a moment, memory is counted.
+     *
+     * @throws IllegalStateException if memory leaked
+     */
+    @Override
+    public void close() {
+        server.shutdown();
+        context.watch().cutAll();
+        try {
+            if (!server.awaitTermination(1, TimeUnit.SECONDS)) {
+                server.close();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        release();
+    }
+
+    private void release() {
+        executor.shutdownNow();
+        try {
+            var _ = executor.awaitTermination(2, TimeUnit.SECONDS);
+            // The network lets go of the last buffers a little after the last call.
+            for (int i = 0; i < 100 && root.getAllocatedMemory() > 0; i++) {
+                var _ = new java.util.concurrent.CountDownLatch(1).await(10, TimeUnit.MILLISECONDS);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        context.watch().close();
+        context.memory().sweep();
+        outbound.close();
+        inbound.close();
+        root.close();
+    }
+
+    private FlightServer build(FlightOptions options, Authenticator authenticator) {
+        Consumer<NettyServerBuilder> netty =
+                builder ->
+                        builder.maxConcurrentCallsPerConnection(options.callsMax())
+                                .keepAliveTime(30, TimeUnit.SECONDS)
+                                .keepAliveTimeout(10, TimeUnit.SECONDS)
+                                .permitKeepAliveTime(5, TimeUnit.SECONDS)
+                                .permitKeepAliveWithoutCalls(true)
+                                .handshakeTimeout(5, TimeUnit.SECONDS);
+        return FlightServer.builder(
+                        inbound,
+                        Location.forGrpcInsecure(options.host(), options.port()),
+                        new NodeProducer(context))
+                .executor(executor)
+                .maxInboundMessageSize(options.messageBytesMax())
+                .setMaxHeaderListSize(options.headerBytesMax())
+                .backpressureThreshold(options.sliceBytes())
+                .middleware(AuthMiddleware.KEY, new AuthMiddleware.Starter(authenticator))
+                .transportHint("grpc.builderConsumer", netty)
+                .build();
+    }
+}

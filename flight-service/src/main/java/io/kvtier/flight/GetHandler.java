@@ -1,0 +1,161 @@
+package io.kvtier.flight;
+
+import io.kvtier.codec.frame.FrameHeader;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.plan.Grade;
+import io.kvtier.codec.plan.Link;
+import io.kvtier.codec.plan.PartSet;
+import io.kvtier.codec.plan.Plan;
+import io.kvtier.codec.plan.PlannedChunk;
+import io.kvtier.codec.plan.PlannedChunk.Importance;
+import io.kvtier.codec.plan.Planner;
+import io.kvtier.codec.plan.SendOrder;
+import io.kvtier.codec.wire.ChunkDirectory;
+import io.kvtier.codec.wire.GetTicket;
+import io.kvtier.codec.wire.SegmentReply;
+import io.kvtier.codec.wire.SegmentReply.Status;
+import io.kvtier.codec.wire.SegmentRequest;
+import io.kvtier.storage.ChunkMeta;
+import io.kvtier.storage.StoredChunk;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Streams a prefix to a client that leaves the planning to the node: the plan is made anew before
+ * each part, with the time and the rate that are left.
+ */
+final class GetHandler {
+    private static final double COLD_BYTES_PER_SECOND = 8e6;
+    private static final long ROUND_TRIP_NANOS = 1_000_000;
+
+    private final NodeContext node;
+    private final Tenant tenant;
+    private final GetTicket ticket;
+    private final ReplyWriter writer;
+    private final long startNanos;
+    private final List<ChunkDirectory> chunks = new ArrayList<>();
+    private final List<PartSet> sent;
+    private long sentBytes;
+
+    GetHandler(NodeContext node, Tenant tenant, GetTicket ticket, ReplyWriter writer) {
+        this.node = node;
+        this.tenant = tenant;
+        this.ticket = ticket;
+        this.writer = writer;
+        this.startNanos = node.clock().nanoTime();
+        lookup();
+        this.sent = new ArrayList<>(Collections.nCopies(chunks.size(), PartSet.NONE));
+    }
+
+    /** Sends until nothing is worth sending, the time is over, or the client is gone. */
+    void run() throws InterruptedException {
+        Optional<SendOrder.Item> next = next();
+        while (next.isPresent() && !writer.isCancelled() && send(next.get())) {
+            next = next();
+        }
+        int missed = chunks.size();
+        if (missed < ticket.keys().size()) {
+            writer.end(SegmentReply.end(missed, Status.MISS, Digest.ZERO, "not held from here on"));
+        }
+    }
+
+    private void lookup() {
+        for (Digest key : ticket.keys()) {
+            Optional<ChunkMeta> meta = node.store().find(tenant.keyOf(key));
+            Optional<ChunkDirectory> directory =
+                    meta.flatMap(found -> HeldFrame.directory(found, ticket.namespace()));
+            if (directory.isEmpty()) {
+                return;
+            }
+            chunks.add(directory.get().withPartsHeld(partsUpTo(directory.get())));
+        }
+    }
+
+    private int partsUpTo(ChunkDirectory directory) {
+        int held = 0;
+        while (held < directory.partsHeld()
+                && directory.parts().get(held).part().rung() <= ticket.rungMax()) {
+            held++;
+        }
+        return held;
+    }
+
+    private Optional<SendOrder.Item> next() {
+        long left = Long.MAX_VALUE;
+        if (ticket.deadlineNanos() > 0) {
+            left = ticket.deadlineNanos() - (node.clock().nanoTime() - startNanos);
+            if (left <= 0) {
+                return Optional.empty();
+            }
+        }
+        List<PlannedChunk> planned = new ArrayList<>(chunks.size());
+        for (int i = 0; i < chunks.size(); i++) {
+            Grade arrived = sent.get(i).grade(chunks.get(i));
+            planned.add(
+                    new PlannedChunk(
+                            chunks.get(i), arrived, Importance.byPosition(i, chunks.size())));
+        }
+        Plan plan = Planner.plan(planned, new Link(bytesPerSecond(), ROUND_TRIP_NANOS, 0), left);
+        return SendOrder.next(plan, chunks, sent);
+    }
+
+    /** The client's word first; what was really sent counts once there is enough of it. */
+    private double bytesPerSecond() {
+        double told = ticket.bytesPerSecond();
+        told = told > 0 ? told : node.options().bytesPerSecond();
+        told = told > 0 ? told : COLD_BYTES_PER_SECOND;
+        long elapsed = node.clock().nanoTime() - startNanos;
+        double measured = sentBytes * 1e9 / Math.max(1, elapsed);
+        return sentBytes > 4L * node.options().sliceBytes() ? Math.min(told, measured) : told;
+    }
+
+    /** Sends one item; false when the chunk has changed, which ends the usable prefix. */
+    private boolean send(SendOrder.Item item) throws InterruptedException {
+        ChunkDirectory directory = chunks.get(item.chunk());
+        Digest key = ticket.keys().get(item.chunk());
+        try (StoredChunk chunk = node.store().open(tenant.keyOf(key)).orElse(null)) {
+            if (chunk == null
+                    || !HeldFrame.encodingId(chunk.meta()).equals(directory.encodingId())
+                    || chunk.meta().quality() < item.partTo()) {
+                writer.end(
+                        SegmentReply.end(
+                                item.chunk(),
+                                Status.MISS,
+                                directory.encodingId(),
+                                "the chunk was evicted or replaced meanwhile"));
+                return false;
+            }
+            FrameHeader header = HeldFrame.header(chunk, node.options().decodeLimits());
+            List<FrameSlice> slices =
+                    FrameSlice.of(
+                            header,
+                            item.partFrom(),
+                            item.partTo(),
+                            item.partFrom() == 0,
+                            SegmentRequest.ALL_HEADS,
+                            node.options().sliceBytes());
+            for (FrameSlice slice : slices) {
+                boolean last = slice.equals(slices.getLast());
+                writer.data(reply(item.chunk(), slice, header, last), chunk.blob(), slice);
+                sentBytes += slice.bytes();
+            }
+            sent.set(item.chunk(), sent.get(item.chunk()).with(item.partFrom(), item.partTo()));
+            return true;
+        }
+    }
+
+    private static SegmentReply reply(
+            int chunk, FrameSlice slice, FrameHeader header, boolean last) {
+        return new SegmentReply(
+                chunk,
+                Status.DATA,
+                slice.hasHeader(),
+                last,
+                slice.firstSegment(),
+                slice.segments(),
+                header.encodingId(),
+                "");
+    }
+}

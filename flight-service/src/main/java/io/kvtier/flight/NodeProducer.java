@@ -1,0 +1,179 @@
+package io.kvtier.flight;
+
+import io.kvtier.codec.error.UnavailableException;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.wire.GetTicket;
+import io.kvtier.codec.wire.StreamCommand;
+import io.kvtier.codec.wire.StreamRequest;
+import java.nio.ByteBuffer;
+import java.util.Optional;
+import java.util.concurrent.RejectedExecutionException;
+import org.apache.arrow.flight.Action;
+import org.apache.arrow.flight.ActionType;
+import org.apache.arrow.flight.FlightRuntimeException;
+import org.apache.arrow.flight.FlightStream;
+import org.apache.arrow.flight.NoOpFlightProducer;
+import org.apache.arrow.flight.PutResult;
+import org.apache.arrow.flight.Result;
+import org.apache.arrow.flight.Ticket;
+import org.apache.arrow.memory.ArrowBuf;
+import org.apache.arrow.vector.types.pojo.ArrowType;
+import org.apache.arrow.vector.types.pojo.FieldType;
+
+/**
+ * The Flight service of a node: takes each call off gRPC's thread at once, finds out for whom it
+ * is, and turns what goes wrong into a status.
+ */
+final class NodeProducer extends NoOpFlightProducer {
+    static final FieldType NOT_NULL_BINARY = FieldType.notNullable(ArrowType.Binary.INSTANCE);
+
+    private final NodeContext node;
+
+    NodeProducer(NodeContext node) {
+        this.node = node;
+    }
+
+    @Override
+    public Runnable acceptPut(
+            CallContext context, FlightStream frames, StreamListener<PutResult> replies) {
+        Tenant tenant = tenant(context);
+        return () -> new PutHandler(node, tenant).accept(frames, replies, context::isCancelled);
+    }
+
+    @Override
+    public void doAction(CallContext context, Action action, StreamListener<Result> results) {
+        Tenant tenant = tenant(context);
+        submit(
+                () -> {
+                    try {
+                        new ActionHandler(node, tenant).run(action, results);
+                        results.onCompleted();
+                    } catch (RuntimeException e) {
+                        results.onError(ErrorStatus.of(e));
+                    }
+                });
+    }
+
+    @Override
+    public void listActions(CallContext context, StreamListener<ActionType> types) {
+        ActionHandler.TYPES.forEach(types::onNext);
+        types.onCompleted();
+    }
+
+    @Override
+    public void getStream(CallContext context, Ticket ticket, ServerStreamListener listener) {
+        Tenant tenant = tenant(context);
+        submit(
+                () -> {
+                    try {
+                        GetTicket parsed = GetTicket.parse(ByteBuffer.wrap(ticket.getBytes()));
+                        write(
+                                listener,
+                                writer -> {
+                                    new GetHandler(node, tenant, parsed, writer).run();
+                                });
+                    } catch (RuntimeException e) {
+                        listener.error(ErrorStatus.of(e));
+                    }
+                });
+    }
+
+    @Override
+    public void doExchange(
+            CallContext context, FlightStream reader, ServerStreamListener listener) {
+        Tenant tenant = tenant(context);
+        RequestQueue queue = new RequestQueue(node.options().requestsMax(), node.clock());
+        try (StreamWatch.Watched watched = node.watch().watch(node.options().idle().toNanos())) {
+            StreamCommand command;
+            try {
+                byte[] bytes = reader.getDescriptor().getCommand();
+                command = StreamCommand.parse(ByteBuffer.wrap(bytes));
+            } catch (RuntimeException e) {
+                listener.error(ErrorStatus.of(watched.wasCut() ? cut() : e));
+                return;
+            }
+            submit(
+                    () -> {
+                        write(
+                                listener,
+                                writer -> {
+                                    Digest namespace = command.namespace();
+                                    new SegmentStream(node, tenant, namespace, queue, writer)
+                                            .run(watched);
+                                });
+                        // Should the reader still wait for a client that was cut off, end it.
+                        watched.cut();
+                    });
+            read(reader, queue, watched);
+        }
+    }
+
+    /** Takes in requests until the client has said its last. */
+    private void read(FlightStream reader, RequestQueue queue, StreamWatch.Watched watched) {
+        try {
+            while (reader.next()) {
+                watched.touch();
+                message(reader).map(StreamRequest::parse).ifPresent(queue::add);
+            }
+            queue.end();
+        } catch (io.kvtier.codec.error.KvtierException e) {
+            queue.fail(e);
+        } catch (FlightRuntimeException e) {
+            // The client is gone, or its connection.
+            queue.fail(new UnavailableException("the client's stream broke", e));
+        } catch (RuntimeException e) {
+            queue.fail(
+                    watched.wasCut()
+                            ? cut()
+                            : new UnavailableException("the stream cannot be read", e));
+        }
+    }
+
+    private static Optional<ByteBuffer> message(FlightStream reader) {
+        ArrowBuf metadata = reader.getLatestMetadata();
+        if (metadata == null) {
+            return Optional.empty();
+        }
+        byte[] copy = new byte[(int) Math.min(metadata.readableBytes(), 1 << 10)];
+        metadata.getBytes(metadata.readerIndex(), copy);
+        return Optional.of(ByteBuffer.wrap(copy));
+    }
+
+    private interface Writing {
+        void run(ReplyWriter writer) throws InterruptedException;
+    }
+
+    private void write(ServerStreamListener listener, Writing writing) {
+        long stall = node.options().stall().toNanos();
+        try (ReplyWriter writer = new ReplyWriter(listener, node.memory(), node.budget(), stall)) {
+            try {
+                writing.run(writer);
+                writer.complete();
+            } catch (InterruptedException e) {
+                writer.fail(new UnavailableException("the node stops"));
+            } catch (RuntimeException e) {
+                writer.fail(e);
+            }
+        }
+    }
+
+    private Tenant tenant(CallContext context) {
+        AuthMiddleware middleware = context.getMiddleware(AuthMiddleware.KEY);
+        if (middleware == null) {
+            throw ErrorStatus.of(new UnavailableException("the call was not authenticated"));
+        }
+        return middleware.tenant();
+    }
+
+    private void submit(Runnable work) {
+        try {
+            node.executor().execute(work);
+        } catch (RejectedExecutionException e) {
+            throw ErrorStatus.of(new UnavailableException("the node stops"));
+        }
+    }
+
+    private static UnavailableException cut() {
+        return new UnavailableException("the stream was idle too long, or the node stops");
+    }
+}

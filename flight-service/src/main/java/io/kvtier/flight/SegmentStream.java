@@ -1,0 +1,123 @@
+package io.kvtier.flight;
+
+import io.kvtier.codec.frame.FrameHeader;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.wire.SegmentReply;
+import io.kvtier.codec.wire.SegmentReply.Status;
+import io.kvtier.codec.wire.SegmentRequest;
+import io.kvtier.storage.OverloadedException;
+import io.kvtier.storage.StoredChunk;
+import java.util.List;
+import java.util.Optional;
+
+/** Answers the segment requests of one exchange, in the order in which they came. */
+final class SegmentStream {
+    private final NodeContext node;
+    private final Tenant tenant;
+    private final Digest namespace;
+    private final RequestQueue queue;
+    private final ReplyWriter writer;
+
+    SegmentStream(
+            NodeContext node,
+            Tenant tenant,
+            Digest namespace,
+            RequestQueue queue,
+            ReplyWriter writer) {
+        this.node = node;
+        this.tenant = tenant;
+        this.namespace = namespace;
+        this.queue = queue;
+        this.writer = writer;
+    }
+
+    /** Answers until the client has said its last, or is gone. */
+    void run(StreamWatch.Watched watched) throws InterruptedException {
+        Optional<RequestQueue.Waiting> next = queue.take();
+        while (next.isPresent() && !writer.isCancelled()) {
+            answer(next.get());
+            watched.touch();
+            next = queue.take();
+        }
+    }
+
+    private void answer(RequestQueue.Waiting waiting) throws InterruptedException {
+        SegmentRequest request = waiting.request();
+        Optional<String> dropped = queue.whyDropped(waiting);
+        if (dropped.isPresent()) {
+            end(request, Status.CANCELLED, request.encodingId(), dropped.get());
+            return;
+        }
+        try (StoredChunk chunk = node.store().open(tenant.keyOf(request.key())).orElse(null)) {
+            if (chunk == null || HeldFrame.directory(chunk.meta(), namespace).isEmpty()) {
+                end(request, Status.MISS, Digest.ZERO, "the chunk is not held");
+                return;
+            }
+            send(waiting, chunk);
+        } catch (OverloadedException e) {
+            end(request, Status.OVERLOADED, request.encodingId(), String.valueOf(e.getMessage()));
+        }
+    }
+
+    private void send(RequestQueue.Waiting waiting, StoredChunk chunk) throws InterruptedException {
+        SegmentRequest request = waiting.request();
+        Digest held = HeldFrame.encodingId(chunk.meta());
+        boolean any = request.encodingId().equals(Digest.ZERO);
+        if (!any && !request.encodingId().equals(held)) {
+            end(request, Status.OTHER_ENCODING, held, "another encoding is held");
+            return;
+        }
+        if (request.partTo() > chunk.meta().quality()) {
+            String message =
+                    "parts "
+                            + request.partFrom()
+                            + ".."
+                            + request.partTo()
+                            + " asked for, "
+                            + chunk.meta().quality()
+                            + " held";
+            end(request, Status.BAD_REQUEST, held, message);
+            return;
+        }
+        FrameHeader header = HeldFrame.header(chunk, node.options().decodeLimits());
+        List<FrameSlice> slices =
+                FrameSlice.of(
+                        header,
+                        request.partFrom(),
+                        request.partTo(),
+                        request.withHeader(),
+                        request.headGroups(),
+                        node.options().sliceBytes());
+        if (slices.isEmpty()) {
+            end(request, Status.BAD_REQUEST, held, "the request names no bytes");
+            return;
+        }
+        for (int i = 0; i < slices.size(); i++) {
+            Optional<String> dropped = queue.whyDropped(waiting);
+            if (dropped.isPresent()) {
+                end(request, Status.CANCELLED, held, dropped.get());
+                return;
+            }
+            FrameSlice slice = slices.get(i);
+            writer.data(reply(request, slice, held, i == slices.size() - 1), chunk.blob(), slice);
+        }
+    }
+
+    private void end(SegmentRequest request, Status status, Digest encodingId, String message)
+            throws InterruptedException {
+        writer.end(SegmentReply.end(request.request(), status, encodingId, message));
+    }
+
+    private static SegmentReply reply(
+            SegmentRequest request, FrameSlice slice, Digest encodingId, boolean last) {
+        return new SegmentReply(
+                request.request(),
+                Status.DATA,
+                slice.hasHeader(),
+                last,
+                slice.firstSegment(),
+                slice.segments(),
+                encodingId,
+                "");
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.kvtier.flight;
+
+import org.jspecify.annotations.NullMarked;
