@@ -26,7 +26,7 @@ final class Reconstruction {
      * Values of tokens [from, end) of one component.
      *
      * @param sigmaIndex of the component at class 0
-     * @param classes of the chunk's tokens
+     * @param code of the group, for the classes of its tokens
      * @param steps of the chunk's tokens at the rung
      * @param q indices at the rung, token t at {@code at + t}
      */

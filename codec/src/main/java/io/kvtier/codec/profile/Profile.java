@@ -24,6 +24,7 @@ import java.util.List;
  * @param curve octaves added to the step by position
  * @param groups at layerGroup·headGroups + headGroup
  */
+@SuppressWarnings("ArrayRecordComponent") // 256 floats, read per element; profiles compare by id
 public record Profile(
         Digest id,
         Digest shape,

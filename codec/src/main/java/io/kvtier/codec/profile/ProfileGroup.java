@@ -25,6 +25,7 @@ public final class ProfileGroup {
      * @param analysis f32[R][W], row a component, values of f16
      * @param synthesis the same shape
      */
+    @SuppressWarnings("ArrayRecordComponent") // matrices, lent and never compared
     record Statistics(
             float[] mean,
             float[] sigma,
