@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from kvtier.errors import InvalidRequestError, require
 from kvtier.identity import Rope, RopeScaling, RopeStyle
 
 
@@ -14,31 +15,26 @@ def frequencies(rope: Rope) -> np.ndarray:
     """Radians a position of each rotated pair, f64[rotary_dims / 2]."""
     dims = rope.rotary_dims
     base = rope.theta ** (-np.arange(0, dims, 2, dtype=np.float64) / dims)
+    if rope.scaling == RopeScaling.NONE:
+        return base
     factor = rope.parameters[0]
+    require(factor > 0, "RoPE scaling factor", factor, "above 0")
     if rope.scaling == RopeScaling.LINEAR:
         return base / factor
-    if rope.scaling == RopeScaling.YARN:
-        return _yarn(rope, base)
     if rope.scaling == RopeScaling.LLAMA3:
         return _llama3(rope, base)
-    return base
-
-
-def _yarn(rope: Rope, base: np.ndarray) -> np.ndarray:
-    """Peng et al. 2023, section 3.2: interpolate slow pairs, keep fast ones, ramp between."""
-    factor, original, fast, slow = rope.parameters
-    dims = rope.rotary_dims
-
-    def pair_of(rotations: float) -> float:
-        return dims * math.log(original / (rotations * 2 * math.pi)) / (2 * math.log(rope.theta))
-
-    low, high = max(math.floor(pair_of(fast)), 0), min(math.ceil(pair_of(slow)), dims - 1)
-    ramp = np.clip((np.arange(dims // 2) - low) / max(high - low, 0.001), 0, 1)
-    return base / factor * ramp + base * (1 - ramp)
+    # dynamic NTK depends on the length of the whole sequence, which a chunk does not know
+    raise InvalidRequestError(
+        f"RoPE scaling is {rope.scaling.name}, expected NONE, LINEAR or LLAMA3 in an adaptive "
+        "namespace; use an exact one"
+    )
 
 
 def _llama3(rope: Rope, base: np.ndarray) -> np.ndarray:
+    """Long waves are stretched by the factor, short ones stay, those between are blended."""
     factor, low, high, original = rope.parameters
+    good = 0 < low < high and original > 0
+    require(good, "Llama-3 RoPE parameters", rope.parameters, "low < high")
     turns = original * base / (2 * math.pi)
     smooth = np.clip((turns - low) / (high - low), 0, 1)
     return base * ((1 - smooth) / factor + smooth)
@@ -51,10 +47,7 @@ def _cos_sin(rope: Rope, first: int, tokens: int) -> tuple[np.ndarray, np.ndarra
 
 
 def rotate(keys: np.ndarray, rope: Rope, first_position: int, undo: bool = False) -> np.ndarray:
-    """Keys f32 `[tokens, heads, dim]` rotated by their positions, or back; a new array.
-
-    Only the angles count: scalings that also stretch the keys (YaRN) leave them stretched.
-    """
+    """Keys f32 `[tokens, heads, dim]` rotated by their positions, or back; a new array."""
     if rope.style == RopeStyle.NONE:
         return keys
     cos, sin = _cos_sin(rope, first_position, len(keys))

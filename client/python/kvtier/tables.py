@@ -28,7 +28,7 @@ class EntropyTables:
 
     half u8[64] = K; bypass u8[64]: bits of q that are left raw; freq, cum u16[64, 64]: symbol
     h + K, then the escape; symbol_of u8[64, 4096]: which symbol owns a slot; refine_freq,
-    refine_cum u16[64, 4, 3] for d = -1, 0, 1 of a positive index; centroids f32[64, 4] of the Gaussian.
+    refine_cum u16[64, 4, 3] for d = -1, 0, 1 of a positive index; centroids f32[64, 4].
     """
 
     half: np.ndarray

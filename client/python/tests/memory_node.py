@@ -98,7 +98,9 @@ class MemoryNode(flight.FlightServerBase):
             chunks.append(wire.ChunkDirectory.of(header, held))
         return wire.LookupReply(self.hint, tuple(chunks))
 
-    def do_exchange(self, context, descriptor, reader, writer) -> None:  # type: ignore[no-untyped-def]
+    def do_exchange(  # type: ignore[no-untyped-def]
+        self, context, descriptor, reader, writer
+    ) -> None:
         wire.StreamCommand.parse(descriptor.command)
         self.streams += 1
         writer.begin(DATA)

@@ -1,4 +1,4 @@
-"""The client against a Flight server of the tests' own: whole ways, deadlines, and every failure."""
+"""The client against a Flight server of the tests: whole ways, deadlines, and every failure."""
 
 from __future__ import annotations
 

@@ -79,12 +79,12 @@ def test_shared_layers_are_not_stored() -> None:
 
 
 @pytest.mark.parametrize("style", (RopeStyle.ROTATE_HALF, RopeStyle.INTERLEAVED))
-@pytest.mark.parametrize("scaling", list(RopeScaling))
+@pytest.mark.parametrize(
+    "scaling", (RopeScaling.NONE, RopeScaling.LINEAR, RopeScaling.LLAMA3)
+)
 def test_rope_undone_is_the_identity(style: RopeStyle, scaling: RopeScaling) -> None:
     parameters = {
         RopeScaling.LINEAR: (4.0,),
-        RopeScaling.DYNAMIC_NTK: (2.0, 2048.0),
-        RopeScaling.YARN: (4.0, 2048.0, 32.0, 1.0),
         RopeScaling.LLAMA3: (8.0, 1.0, 4.0, 8192.0),
     }.get(scaling, ())
     rope = Rope(style, scaling, 8, 10_000.0, parameters)
@@ -102,3 +102,10 @@ def test_rope_matches_the_definition() -> None:
     out = rotate(keys, rope, 5)[0, 0]
     assert out[0] == pytest.approx(np.cos(5) - 3 * np.sin(5), rel=1e-5)
     assert out[3] == pytest.approx(4 * np.cos(0.5) + 2 * np.sin(0.5), rel=1e-5)
+
+
+@pytest.mark.parametrize("scaling", (RopeScaling.DYNAMIC_NTK, RopeScaling.YARN))
+def test_rope_that_a_chunk_cannot_undo_is_refused(scaling: RopeScaling) -> None:
+    rope = Rope(RopeStyle.ROTATE_HALF, scaling, 8, 10_000.0, (2.0, 2048.0, 32.0, 1.0))
+    with pytest.raises(InvalidRequestError, match="use an exact one"):
+        rotate(np.ones((2, 1, 8), np.float32), rope, 0)

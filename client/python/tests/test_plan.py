@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -114,3 +117,46 @@ def test_send_order_is_bases_first_then_refinements_from_the_end() -> None:
     assert arrived_grade(directories[0], {0, 2, 3}) == BASE_GRADE
     assert arrived_grade(directories[0], {0, 1}) == Grade(0, 1)
     assert arrived_grade(directories[0], {1, 2}) == NOTHING
+
+
+JAVA = json.loads(
+    (Path(__file__).parents[3] / "codec/src/test/resources/vectors/planner.json").read_text()
+)["cases"]
+NO_DEADLINE = (1 << 63) - 1
+
+
+def from_java(fields: dict) -> PlannedChunk:
+    directory = fields["directory"]
+    parts = tuple(
+        PartCost(
+            Part(part["part"]["rung"], Span[part["part"]["span"]]),
+            part["bytes"],
+            float(np.float32(part["distortion"])),
+            float(np.float32(part["tailDistortion"])),
+        )
+        for part in directory["parts"]
+    )
+    sizes = ("headerBytes", "firstPosition", "tokens", "tailTokens", "partsHeld")
+    encoding = bytes.fromhex(directory["encodingId"])
+    return PlannedChunk(
+        ChunkDirectory(encoding, *(directory[name] for name in sizes), parts),
+        Grade(fields["arrived"]["headRung"], fields["arrived"]["tailRung"]),
+        Importance(fields["importance"]["head"], fields["importance"]["tail"]),
+    )
+
+
+@pytest.mark.parametrize("case", JAVA, ids=[str(i) for i in range(len(JAVA))])
+def test_plans_are_those_of_java(case: dict) -> None:
+    link, nanos = case["link"], int(case["nanosLeft"])
+    result = plan(
+        [from_java(chunk) for chunk in case["chunks"]],
+        Link(link["bytesPerSecond"], link["roundTripNanos"], link["decodeNanosPerChunk"]),
+        None if nanos == NO_DEADLINE else nanos,
+    )
+    expected = case["plan"]
+    assert [(g.head_rung, g.tail_rung) for g in result.grades] == [
+        (g["headRung"], g["tailRung"]) for g in expected["grades"]
+    ]
+    assert (result.bytes, result.nanos) == (expected["bytes"], expected["nanos"])
+    assert result.limit.name == expected["limit"]
+    assert result.distortion == pytest.approx(expected["distortion"], rel=1e-12)
