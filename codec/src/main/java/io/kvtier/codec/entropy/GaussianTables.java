@@ -44,6 +44,9 @@ public final class GaussianTables {
     /** Raw low bits of each table. */
     final int[] bypass = new int[TABLES + 1];
 
+    /** The first table with raw low bits. */
+    final int bypassFrom;
+
     /**
      * For h of table i at [i·64 + h + K], the escape at 2K+1: cumulative u12 | frequency u13 «12.
      */
@@ -51,6 +54,9 @@ public final class GaussianTables {
 
     /** For context c of table i at [4i + c]: frequency of −1 u13 | frequency of 0 u13 «13. */
     final int[] refine = new int[TABLES * CONTEXTS];
+
+    /** For digit d in context c of table i at [3(4i + c) + d + 1]: as in {@link #encode}. */
+    final int[] refineEncode = new int[TABLES * CONTEXTS * 3];
 
     private final float[] centroids = new float[TABLES * CONTEXTS];
 
@@ -66,10 +72,11 @@ public final class GaussianTables {
             fill(table, k, frequencies);
         }
         fill(CERTAIN, 0, new int[] {SLOTS, 0});
+        bypassFrom = firstBypass();
         for (int i = 0; i < refine.length; i++) {
             int minus = Short.toUnsignedInt(in.getShort());
             int zero = Short.toUnsignedInt(in.getShort());
-            refine[i] = minus | zero << 13;
+            setRefinement(i, minus, zero);
             in.getShort(); // the rest of 4096
         }
         for (int i = 0; i < centroids.length; i++) {
@@ -87,24 +94,30 @@ public final class GaussianTables {
         return centroids[table * CONTEXTS + Math.min(Math.abs(q), CONTEXTS - 1)];
     }
 
-    /** The first table with raw low bits. */
-    int bypassFrom() {
-        int table = 0;
-        while (bypass[table] == 0) {
-            table++;
-        }
-        return table;
-    }
-
     /** The index nearest to a ratio of sigma to step. */
     public static int index(double sigmaOverStep) {
-        double octaves = Math.log(Math.max(sigmaOverStep, 1e-12)) / Math.log(2);
+        double octaves = StrictMath.log(Math.max(sigmaOverStep, 1e-12)) / StrictMath.log(2);
         return clamp((int) Math.floor(4 * octaves + 0.5) + 24);
     }
 
     /** Nearest existing table. */
     public static int clamp(int index) {
         return Math.min(Math.max(index, 0), TABLES - 1);
+    }
+
+    private int firstBypass() {
+        int table = 0;
+        while (table < TABLES && bypass[table] == 0) {
+            table++;
+        }
+        return table;
+    }
+
+    private void setRefinement(int at, int minus, int zero) {
+        refine[at] = minus | zero << 13;
+        refineEncode[3 * at] = minus << 12;
+        refineEncode[3 * at + 1] = minus | zero << 12;
+        refineEncode[3 * at + 2] = (minus + zero) | (SLOTS - minus - zero) << 12;
     }
 
     private void fill(int table, int k, int[] frequencies) {

@@ -103,7 +103,7 @@ public final class LaneDecoder {
      */
     public void row(int rowIndex, TokenTables tokens, int[] out, int from) {
         steps.row(this, lanes, rowIndex, tokens, out, from);
-        if (GaussianTables.clamp(rowIndex + maxShift(tokens)) >= tables.bypassFrom()) {
+        if (GaussianTables.clamp(rowIndex + tokens.shiftMax) >= tables.bypassFrom) {
             readBypass(rowIndex, tokens, out, from);
         }
         patchEscapes(tokens.tokens, out, from);
@@ -154,17 +154,6 @@ public final class LaneDecoder {
         for (int i = wordCount; i < wordCount + TokenTables.PADDING; i++) {
             words[i] = 0;
         }
-    }
-
-    private static int maxShift(TokenTables tokens) {
-        if (tokens.uniform) {
-            return 0;
-        }
-        int max = Integer.MIN_VALUE;
-        for (int t = 0; t < tokens.tokens; t++) {
-            max = Math.max(max, tokens.shift[t]);
-        }
-        return max;
     }
 
     private void readBypass(int rowIndex, TokenTables tokens, int[] out, int from) {

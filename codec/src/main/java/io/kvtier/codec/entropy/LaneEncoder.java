@@ -12,6 +12,7 @@ import java.util.Arrays;
  */
 public final class LaneEncoder {
     private static final int RAW_MAX = 1 << 24;
+    private static final double[] INVERSE = inverses();
 
     private final GaussianTables tables = GaussianTables.standard();
 
@@ -66,6 +67,7 @@ public final class LaneEncoder {
                 writeBits(value & ((1 << bits) - 1), bits);
             }
             if (escaped) {
+                check(table != GaussianTables.CERTAIN, "value of a raw token", value, 0);
                 escape(elements, value);
             }
             add(t, tables.encode[table * 64 + (escaped ? 2 * max + 1 : high + max)]);
@@ -87,7 +89,7 @@ public final class LaneEncoder {
             int op = GaussianTables.SLOTS << 12;
             if (tokens.certain[t] == 0) {
                 int context = tokens.table(t, rowIndex) * 4 + Math.min(Math.abs(q), 3);
-                op = refinement(tables.refine[context], q < 0 ? -digit : digit);
+                op = tables.refineEncode[3 * context + 1 + (q < 0 ? -digit : digit)];
             } else {
                 check(digit == 0, "refinement digit of a raw token", digit, 0);
             }
@@ -97,17 +99,7 @@ public final class LaneEncoder {
 
     /** The segment's bytes, in a new buffer. */
     public ByteBuffer finish() {
-        int[] states = new int[lanes];
-        Arrays.fill(states, LaneDecoder.LOW);
-        for (int i = elements - 1; i >= 0; i--) {
-            int frequency = ops[i] >>> 12;
-            long x = Integer.toUnsignedLong(states[laneOf[i]]);
-            if (x >= (long) frequency << 20) {
-                addWord((short) x);
-                x >>>= 16;
-            }
-            states[laneOf[i]] = (int) (((x / frequency) << 12) + x % frequency + (ops[i] & 4095));
-        }
+        long[] states = encodeBackwards();
         int bypassBytes = (int) ((bypassBits + 7) / 8);
         int size =
                 LaneDecoder.HEADER_BYTES
@@ -122,8 +114,8 @@ public final class LaneEncoder {
         out.putInt(bypassBytes).putInt(wordCount);
         out.put(side.duplicate().flip()).put(escapes.duplicate().flip());
         out.put(bypass, 0, bypassBytes);
-        for (int state : states) {
-            out.putInt(state);
+        for (int lane = 0; lane < lanes; lane++) {
+            out.putInt((int) states[lane]);
         }
         for (int i = wordCount - 1; i >= 0; i--) {
             out.putShort(words[i]);
@@ -131,14 +123,39 @@ public final class LaneEncoder {
         return out.flip();
     }
 
-    private static int refinement(int frequencies, int digit) {
-        int minus = frequencies & 8191;
-        int zero = frequencies >>> 13;
-        return switch (digit) {
-            case -1 -> minus << 12;
-            case 0 -> zero << 12 | minus;
-            default -> (GaussianTables.SLOTS - minus - zero) << 12 | (minus + zero);
-        };
+    /* The decoder's last symbol is encoded first, so that its words come out in reverse. Whether a
+     * lane gives a word is as good as random, so there is no branch on it: the word is always
+     * written and counted when due. The quotient x/f comes from a product with 1/f: (x + 1/2)/f is
+     * at least 1/(2f) > 1e-4 from any integer, and the product errs by less than 1e-5.
+     */
+    private long[] encodeBackwards() {
+        if (words.length <= elements) {
+            words = new short[elements + elements / 4 + 1];
+        }
+        long[] states = new long[32];
+        Arrays.fill(states, LaneDecoder.LOW);
+        int count = 0;
+        for (int i = elements - 1; i >= 0; i--) {
+            int frequency = ops[i] >>> 12;
+            int lane = laneOf[i];
+            long x = states[lane];
+            words[count] = (short) x;
+            int due = x >= (long) frequency << 20 ? 1 : 0;
+            count += due;
+            x >>>= due << 4;
+            long whole = (long) ((x + 0.5) * INVERSE[frequency]);
+            states[lane] = (whole << 12) + x - whole * frequency + (ops[i] & 4095);
+        }
+        wordCount = count;
+        return states;
+    }
+
+    private static double[] inverses() {
+        double[] out = new double[GaussianTables.SLOTS + 1];
+        for (int frequency = 1; frequency < out.length; frequency++) {
+            out[frequency] = 1.0 / frequency;
+        }
+        return out;
     }
 
     private void add(int token, int op) {
@@ -152,13 +169,6 @@ public final class LaneEncoder {
             ops = Arrays.copyOf(ops, size);
             laneOf = Arrays.copyOf(laneOf, size);
         }
-    }
-
-    private void addWord(short word) {
-        if (wordCount == words.length) {
-            words = Arrays.copyOf(words, 2 * wordCount);
-        }
-        words[wordCount++] = word;
     }
 
     private void escape(int element, int value) {

@@ -14,6 +14,9 @@ public final class TokenTables {
     boolean uniform;
     final int[] shift;
 
+    /** No token's shift is larger. */
+    int shiftMax;
+
     /** 0 where a token is coded, −1 where it is certain. */
     final int[] certain;
 
@@ -32,6 +35,7 @@ public final class TokenTables {
                 "1.." + (shift.length - PADDING));
         this.tokens = tokens;
         uniform = true;
+        shiftMax = 0;
         for (int i = 0; i < tokens + PADDING; i++) {
             shift[i] = 0;
             certain[i] = i < tokens ? 0 : -1;
@@ -41,6 +45,7 @@ public final class TokenTables {
     /** Gives a token a class in half octaves of its step. */
     public void setClass(int token, int halfOctaves) {
         shift[token] = -2 * halfOctaves;
+        shiftMax = Math.max(shiftMax, shift[token]);
         uniform &= halfOctaves == 0;
     }
 
