@@ -11,6 +11,7 @@ uint16. A `Tier` may be used by several threads at once.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,13 @@ from kvtier.data_free import data_free, data_free_id
 from kvtier.deadline import Deadline
 from kvtier.decoder import decode_chunk
 from kvtier.encoder import ChunkId, encode_chunk
-from kvtier.errors import InvalidRequestError, KvtierError, require
+from kvtier.errors import (
+    DeadlineExceededError,
+    InvalidRequestError,
+    KvtierError,
+    UnavailableError,
+    require,
+)
 from kvtier.fetch import ChunkRef, FetchedChunk, PrefixFetch, Stop, stop_of
 from kvtier.flight_errors import flight_errors
 from kvtier.goodput import Goodput
@@ -39,6 +46,7 @@ from kvtier.wire import (
     Durability,
     LookupCommand,
     LookupReply,
+    ProfilePiece,
     PutCommand,
     PutReply,
 )
@@ -46,6 +54,7 @@ from kvtier.wire import (
 GET_SECONDS = 10.0
 PUT_SECONDS = 60.0
 STREAMS_IDLE_MAX = 4
+PROFILE_PIECE_BYTES = 2 << 20
 FRAME_SCHEMA = pa.schema([pa.field("frame", pa.binary(), nullable=False)])
 _DECODE_SECONDS_COLD = 0.02
 
@@ -301,7 +310,13 @@ class Tier:
 
     def put_profile(self, file: bytes, *, deadline: float | Deadline = PUT_SECONDS) -> None:
         """Store a profile's file on the node."""
-        self._action("put-profile", file, _deadline(deadline))
+        until, digest = _deadline(deadline), hashlib.sha256(file).digest()
+        result = b""
+        for offset in range(0, len(file), PROFILE_PIECE_BYTES):
+            piece = file[offset : offset + PROFILE_PIECE_BYTES]
+            message = ProfilePiece(digest, len(file), offset, piece)
+            result = self._action("put-profile", message.to_bytes(), until)
+        require(result == digest, "id of the stored profile", result.hex(), digest.hex())
 
     def profile(
         self, profile_id: bytes, namespace: Namespace, deadline: float | Deadline = GET_SECONDS
@@ -314,6 +329,11 @@ class Tier:
             known = self._profiles.get(profile_id)
         if known is None:
             file = self._action("get-profile", profile_id, _deadline(deadline))
+            if not file:
+                raise UnavailableError(
+                    f"{self._location} has no profile {profile_id.hex()[:8]}: put it, or pass it "
+                    "to Tier.connect"
+                )
             known = parse(file, geometry)
             same = known.id == profile_id
             require(same, "profile of the node", known.id.hex()[:8], profile_id.hex()[:8])
@@ -399,6 +419,10 @@ class PrefixReader:
         failed: KvtierError | None = None
         try:
             for index, chunk in enumerate(chunks):
+                if self._deadline.left < self._tier._decode_seconds:
+                    text = f"no time left to decode chunk {index}"
+                    failed = DeadlineExceededError(text)
+                    break
                 try:
                     decoded = self._decode(index, chunk)
                 except KvtierError as error:

@@ -447,3 +447,27 @@ class GetTicket:
         out = cls(namespace, deadline, rate, rung_max, fields.keys())
         fields.end()
         return out
+
+
+@dataclass(frozen=True)
+class ProfilePiece:
+    """Body of the action `put-profile`: `data` at `offset` of a profile of `total` bytes."""
+
+    TYPE: ClassVar[int] = 10
+    id: bytes
+    total: int
+    offset: int
+    data: bytes
+
+    def to_bytes(self) -> bytes:
+        head = struct.pack("<BB", self.TYPE, VERSION) + self.id
+        return head + struct.pack("<QQ", self.total, self.offset) + self.data
+
+    @classmethod
+    def parse(cls, data: bytes) -> ProfilePiece:
+        fields = _Fields(data, cls, cls.TYPE)
+        digest, (total, offset) = fields.digest(), fields.take("<QQ")
+        piece = fields.bytes(len(data) - fields.at)
+        inside = total >= 1 and offset + len(piece) <= total
+        require(inside, "profile piece", f"{offset}+{len(piece)}", f"within {total}")
+        return cls(digest, total, offset, piece)

@@ -81,10 +81,14 @@ class MemoryNode(flight.FlightServerBase):
         if action.type == "lookup":
             return iter([self._lookup(wire.LookupCommand.parse(body)).to_bytes()])
         if action.type == "put-profile":
-            self.profiles[hashlib.sha256(body).digest()] = body
-            return iter([])
+            piece = wire.ProfilePiece.parse(body)
+            file = self.profiles.pop(piece.id, b"")[: piece.offset] + piece.data
+            self.profiles[piece.id] = file
+            whole = hashlib.sha256(file).digest() == piece.id
+            return iter([piece.id if whole else b""])
         if action.type == "get-profile":
-            return iter([self.profiles[body]])
+            file = self.profiles.get(body, b"")
+            return iter([file[i : i + 1000] for i in range(0, len(file), 1000)])
         assert action.type == "stats"
         return iter([json.dumps({"chunks": len(self.frames)}).encode()])
 

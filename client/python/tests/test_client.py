@@ -25,6 +25,7 @@ from kvtier import (
     Stop,
     Tier,
     UnavailableError,
+    client,
     encoder,
 )
 from kvtier.flight_errors import translate
@@ -55,8 +56,8 @@ def node() -> Iterator[MemoryNode]:
 
 @pytest.fixture
 def tier(node: MemoryNode) -> Iterator[Tier]:
-    with Tier.connect(node.location) as client:
-        yield client
+    with Tier.connect(node.location) as connected:
+        yield connected
 
 
 def put(tier: Tier, **options: object) -> None:
@@ -315,7 +316,10 @@ def test_rejected_frame_is_a_reply_with_a_reason(node: MemoryNode, tier: Tier) -
     assert {r.status for r in tier.put(SPACE, TOKENS, K, V)} == {PutStatus.ALREADY_PRESENT}
 
 
-def test_profile_travels_by_the_node(node: MemoryNode, tier: Tier) -> None:
+def test_profile_travels_by_the_node(
+    node: MemoryNode, tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PROFILE_PIECE_BYTES", 3000)
     profile = samples.trained(SPACE.geometry, samples.ProfileKind.HEAD)
     tier.put_profile(to_bytes(profile))
     put(tier, profile=profile)
@@ -325,7 +329,7 @@ def test_profile_travels_by_the_node(node: MemoryNode, tier: Tier) -> None:
     node.profiles.clear()
     with Tier.connect(node.location) as third:
         prefix = third.get(SPACE, TOKENS)
-        assert prefix.tokens == 0 and prefix.stop == Stop.INVALID
+        assert prefix.tokens == 0 and prefix.stop == Stop.UNAVAILABLE
     assert tier.stats() == '{"chunks": 4}'
 
 
