@@ -1,0 +1,192 @@
+package io.kvtier.node;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kvtier.config.NodeConfig;
+import io.kvtier.flight.Authenticator;
+import io.kvtier.flight.FlightNode;
+import io.kvtier.flight.FlightOptions;
+import io.kvtier.flight.FolderProfileStore;
+import io.kvtier.storage.BlobPool;
+import io.kvtier.storage.BlobPoolOptions;
+import io.kvtier.storage.ChunkStore;
+import io.kvtier.storage.HotTier;
+import io.kvtier.storage.HotTierOptions;
+import io.kvtier.storage.NanoClock;
+import io.kvtier.storage.RocksChunkStore;
+import io.kvtier.storage.RocksStoreOptions;
+import io.kvtier.storage.StoreStats;
+import io.kvtier.storage.TieredChunkStore;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A running node: memory pool, two tiers, Flight service. The composition root, where a
+ * configuration becomes options.
+ *
+ * <p>Ownership: {@link #close} stops all in the reverse order of their start. Thread-safety: all
+ * methods.
+ */
+final class CacheNode implements AutoCloseable {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final long PROFILE_BYTES_MAX = 1L << 30;
+
+    private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+    private final NanoClock clock = NanoClock.system();
+    private final long startedNanos = clock.nanoTime();
+    private final NodeConfig config;
+    private boolean closed;
+
+    /** Set once, at the end of the start. */
+    private int port;
+
+    private CacheNode(NodeConfig config) {
+        this.config = config;
+    }
+
+    /**
+     * Starts a node; it serves when this returns.
+     *
+     * @throws CommandException in words, when the folder or the port cannot be used
+     */
+    static CacheNode start(NodeConfig config) {
+        CacheNode node = new CacheNode(config);
+        try {
+            node.open();
+            return node;
+        } catch (io.kvtier.storage.StorageException | io.kvtier.codec.error.KvtierException e) {
+            node.close();
+            throw new CommandException(ExitCode.USAGE, String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    /** {@code host:port} to connect to. */
+    String endpoint() {
+        return config.listen().host() + ":" + port;
+    }
+
+    int port() {
+        return port;
+    }
+
+    @Override
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        RuntimeException failure = null;
+        while (!parts.isEmpty()) {
+            try {
+                parts.pop().close();
+            } catch (Exception e) { // one part that fails must not keep the others open
+                RuntimeException wrapped =
+                        e instanceof RuntimeException r ? r : new IllegalStateException(e);
+                if (failure == null) {
+                    failure = wrapped;
+                } else {
+                    failure.addSuppressed(wrapped);
+                }
+            }
+        }
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    private void open() {
+        requireLoopback(config.listen().host());
+        NodeConfig.Limits limits = config.limits();
+        NodeConfig.Storage storage = config.storage();
+        Path folder = storage.directory();
+        long poolBytes = Math.addExact(storage.hotBytes(), 2 * limits.inFlightBytes());
+        BlobPool pool = opened(new BlobPool(BlobPoolOptions.ofBytesMax(poolBytes)));
+        HotTier hot = new HotTier(pool, new HotTierOptions(storage.hotBytes()));
+        ChunkStore cold;
+        try {
+            cold =
+                    new RocksChunkStore(
+                            pool,
+                            RocksStoreOptions.of(folder.resolve("chunks"), storage.coldBytes()),
+                            clock,
+                            InstantSource.system());
+        } catch (io.kvtier.storage.StorageException e) {
+            hot.close();
+            throw e;
+        }
+        ChunkStore store = opened(new TieredChunkStore(hot, cold));
+        FolderProfileStore profiles =
+                new FolderProfileStore(folder.resolve("profiles"), PROFILE_BYTES_MAX);
+        FlightNode flight =
+                opened(
+                        FlightNode.start(
+                                flightOptions(),
+                                new FlightNode.Parts(
+                                        store,
+                                        pool,
+                                        profiles,
+                                        () -> stats(store, pool),
+                                        Authenticator.anonymous())));
+        port = flight.port();
+    }
+
+    private FlightOptions flightOptions() {
+        NodeConfig.Limits limits = config.limits();
+        FlightOptions usual = FlightOptions.loopback(config.listen().port());
+        return new FlightOptions(
+                config.listen().host(),
+                config.listen().port(),
+                Math.toIntExact(limits.messageBytes()),
+                usual.headerBytesMax(),
+                (int) Math.min(usual.sliceBytes(), limits.messageBytes() / 2),
+                limits.inFlightBytes(),
+                limits.inFlightBytes(),
+                usual.requestsMax(),
+                usual.callsMax(),
+                limits.idle(),
+                limits.idle(),
+                usual.bytesPerSecond(),
+                usual.decodeLimits());
+    }
+
+    private String stats(ChunkStore store, BlobPool pool) {
+        StoreStats stats = store.stats();
+        ObjectNode root = JSON.createObjectNode();
+        root.put("endpoint", endpoint());
+        root.put("uptimeSeconds", TimeUnit.NANOSECONDS.toSeconds(clock.nanoTime() - startedNanos));
+        root.put("poolMappedBytes", pool.mappedBytes());
+        root.put("poolOutstandingBytes", pool.outstandingBytes());
+        root.set("store", JSON.valueToTree(stats));
+        try {
+            return JSON.writeValueAsString(root);
+        } catch (JsonProcessingException e) {
+            throw new AssertionError("a tree of JSON is always written", e);
+        }
+    }
+
+    private <T extends AutoCloseable> T opened(T part) {
+        parts.push(part);
+        return part;
+    }
+
+    /** Without TLS and credentials a node must not be reachable from elsewhere. */
+    private static void requireLoopback(String host) {
+        try {
+            if (!InetAddress.getByName(host).isLoopbackAddress()) {
+                throw new CommandException(
+                        ExitCode.USAGE,
+                        "listen.host is "
+                                + host
+                                + ", expected a loopback address: this version has no TLS");
+            }
+        } catch (UnknownHostException e) {
+            throw new CommandException(ExitCode.USAGE, "listen.host " + host + " is unknown", e);
+        }
+    }
+}

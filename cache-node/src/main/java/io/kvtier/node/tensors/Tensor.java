@@ -1,0 +1,44 @@
+package io.kvtier.node.tensors;
+
+import static io.kvtier.codec.error.InvalidRequestException.check;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * One array of a safetensors file: C order, little-endian.
+ *
+ * @param name of the array
+ * @param dtype as the format spells it: {@code F16}, {@code BF16}, {@code F32}, {@code I8}, {@code
+ *     I32}
+ * @param shape of the array
+ * @param data its bytes, lent by whoever made the tensor
+ */
+public record Tensor(String name, String dtype, List<Integer> shape, MemorySegment data) {
+    /** Checks that bytes and shape agree. */
+    public Tensor {
+        shape = List.copyOf(shape);
+        long bytes = elementBytes(dtype);
+        for (int size : shape) {
+            check(size >= 0, "shape of '" + name + "'", shape, "no negative size");
+            bytes = Math.multiplyExact(bytes, size);
+        }
+        check(data.byteSize() == bytes, "bytes of '" + name + "'", data.byteSize(), bytes);
+    }
+
+    /** Bytes of one element. */
+    static int elementBytes(String dtype) {
+        return switch (dtype) {
+            case "I8", "U8", "BOOL" -> 1;
+            case "F16", "BF16", "I16", "U16" -> 2;
+            case "F32", "I32", "U32" -> 4;
+            case "F64", "I64", "U64" -> 8;
+            default -> throw unknown(dtype);
+        };
+    }
+
+    private static RuntimeException unknown(String dtype) {
+        return new io.kvtier.codec.error.InvalidRequestException(
+                "tensor dtype is '" + dtype + "', expected F16, BF16, F32, I8, I32 or alike");
+    }
+}
