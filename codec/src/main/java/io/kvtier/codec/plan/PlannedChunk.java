@@ -53,7 +53,11 @@ public record PlannedChunk(ChunkDirectory directory, Grade arrived, Importance i
         return new PlannedChunk(directory, Grade.NOTHING, importance);
     }
 
-    /** Every grade that the held parts allow, from the base on. */
+    /**
+     * Every grade from what has arrived, or the base, on that the held parts allow; what has
+     * arrived alone when the directory does not know of it, for the node may have come to hold more
+     * since.
+     */
     List<Grade> grades() {
         List<Grade> out = new ArrayList<>();
         int headMax = rungMax(true);
@@ -65,6 +69,9 @@ public record PlannedChunk(ChunkDirectory directory, Grade arrived, Importance i
                     out.add(grade);
                 }
             }
+        }
+        if (out.isEmpty()) {
+            out.add(arrived);
         }
         return out;
     }

@@ -65,6 +65,17 @@ class PlannerTest {
     }
 
     @Test
+    void plan_moreArrivedThanTheDirectoryKnows_asksForNothingOfIt() {
+        List<PlannedChunk> chunks = new ArrayList<>(chunks(2, new Random(7)));
+        PlannedChunk known = chunks.getFirst();
+        ChunkDirectory base = known.directory().withPartsHeld(1);
+        chunks.set(0, new PlannedChunk(base, new Grade(0, 2), known.importance()));
+        Plan plan = Planner.plan(chunks, LINK, Long.MAX_VALUE);
+        assertThat(plan.grades()).containsExactly(new Grade(0, 2), new Grade(1, 2));
+        assertThat(plan.bytes()).isEqualTo(chunks.get(1).bytes(new Grade(1, 2)));
+    }
+
+    @Test
     void plan_anyBudget_neverOverspendsAndIsNearTheOptimum() {
         Property.forAll(
                 300,
