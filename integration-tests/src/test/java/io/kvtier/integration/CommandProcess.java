@@ -1,0 +1,94 @@
+package io.kvtier.integration;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** The command line in processes of their own, on the class path of this test. */
+final class CommandProcess implements AutoCloseable {
+    private static final String READY = "kvtier node ready on ";
+    private static final int SECONDS_MAX = 60;
+
+    private final Process process;
+    private final String endpoint;
+
+    private CommandProcess(Process process, String endpoint) {
+        this.process = process;
+        this.endpoint = endpoint;
+    }
+
+    /** What a command left behind. */
+    record Result(int exitCode, String output) {}
+
+    /** Starts a node on a free port and waits for its line. */
+    static CommandProcess start(Path folder) throws IOException {
+        Path config = Files.writeString(folder.resolve("node.yaml"), config(folder, 0));
+        Process process =
+                command("node", "--config", config.toString())
+                        .redirectError(folder.resolve("node.log").toFile())
+                        .start();
+        BufferedReader out = process.inputReader();
+        String line = out.readLine(); // ends at the latest when the process does
+        if (line == null || !line.startsWith(READY)) {
+            process.destroyForcibly();
+            throw new IOException(
+                    "node did not start: " + Files.readString(folder.resolve("node.log")));
+        }
+        return new CommandProcess(process, line.substring(READY.length()));
+    }
+
+    static String config(Path folder, int port) {
+        return "listen: {port: "
+                + port
+                + "}\nstorage: {directory: "
+                + folder.resolve("data")
+                + ", hotBytes: 64MiB, coldBytes: 256MiB}\n";
+    }
+
+    /** Runs a command to its end. */
+    static Result run(Path folder, String... args) throws IOException, InterruptedException {
+        Path output = Files.createTempFile(folder, "command", ".log");
+        Process process =
+                command(args).redirectErrorStream(true).redirectOutput(output.toFile()).start();
+        if (!process.waitFor(SECONDS_MAX, TimeUnit.SECONDS)) {
+            process.destroyForcibly();
+            throw new IOException("no end within a minute: " + Files.readString(output));
+        }
+        return new Result(process.exitValue(), Files.readString(output));
+    }
+
+    String endpoint() {
+        return endpoint;
+    }
+
+    /** SIGKILL. */
+    void kill() throws InterruptedException {
+        int _ = process.destroyForcibly().waitFor();
+    }
+
+    /** SIGTERM; whether the process ended within ten seconds. */
+    boolean stop() throws InterruptedException {
+        process.destroy();
+        return process.waitFor(10, TimeUnit.SECONDS);
+    }
+
+    @Override
+    public void close() {
+        process.destroyForcibly();
+    }
+
+    private static ProcessBuilder command(String... args) {
+        List<String> line = new ArrayList<>();
+        line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        line.add("@" + ProjectRoot.find().resolve("jvm.flags"));
+        line.add("-cp");
+        line.add(System.getProperty("java.class.path"));
+        line.add("io.kvtier.node.Main");
+        line.addAll(List.of(args));
+        return new ProcessBuilder(line);
+    }
+}
