@@ -16,6 +16,7 @@ final class GroupEncoder {
     private final Profile profile;
     private final Geometry geometry;
     private final Reconstruction reconstruction;
+    private final Matrix matrix = new Matrix();
     private float[] y = new float[0];
     private float[] decoded = new float[0];
     private int[] coarse = new int[0];
@@ -44,7 +45,7 @@ final class GroupEncoder {
             for (int w = 0; w < group.width(); w++) {
                 subtract(x, w * tokens, tokens, code.mean[w]);
             }
-            Matrix.analyze(group.analysis(), group.rank(), group.width(), x, y, tokens);
+            matrix.analyze(group.analysis(), group.rank(), group.width(), x, y, tokens);
         }
         for (int c = 0; c < group.rank(); c++) {
             java.util.Arrays.fill(y, c * tokens, c * tokens + first, 0);

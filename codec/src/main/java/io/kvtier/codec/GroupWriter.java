@@ -21,6 +21,7 @@ final class GroupWriter {
     private final Profile profile;
     private final Geometry geometry;
     private final Reconstruction reconstruction;
+    private final Matrix matrix = new Matrix();
     private float[] y = new float[0];
     private float[] x = new float[0];
     private float[] headSteps = new float[0];
@@ -99,7 +100,7 @@ final class GroupWriter {
         for (int w = 0; w < width; w++) {
             Arrays.fill(x, w * n, w * n + n, code.mean[w]);
         }
-        Matrix.synthesize(code.group.synthesis(), live, count, width, y, x, n);
+        matrix.synthesize(code.group.synthesis(), live, count, width, y, x, n);
     }
 
     private void values(GroupCode code, int c, int n, int tail, float[] out) {
