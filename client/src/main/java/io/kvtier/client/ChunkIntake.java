@@ -91,6 +91,12 @@ final class ChunkIntake {
     /** The node holds no part from {@code part} on. */
     void holdsOnly(int part) {
         directory = directory.withPartsHeld(Math.max(1, part));
+        requested = arrived;
+    }
+
+    /** What the planner may take as given: asked for already, and held as far as is known. */
+    Grade granted() {
+        return requested.without(directory.partsHeld(), directory.parts().size()).grade(directory);
     }
 
     /** Starts over with another encoding; the sink learns it by the next header. */

@@ -26,6 +26,7 @@ final class StreamPlan {
     private @Nullable Plan plan;
     private long madeNanos;
     private long costNanos;
+    private boolean fresh;
 
     StreamPlan(GoodputEstimator estimator, long decodeNanosPerChunk, NanoClock clock) {
         this.estimator = estimator;
@@ -38,11 +39,17 @@ final class StreamPlan {
         plan = null;
     }
 
+    /** Whether the last call planned anew. */
+    boolean isFresh() {
+        return fresh;
+    }
+
     /** A plan that is fresh enough. What is under way counts as there, and as time that is gone. */
     Plan current(List<ChunkIntake> chunks, long outstandingBytes, Deadline deadline) {
         long now = clock.nanoTime();
         Plan last = plan;
         if (last != null && now - madeNanos < Math.max(AGE_NANOS_MAX, COST_FACTOR * costNanos)) {
+            fresh = false;
             return last;
         }
         double rate = estimator.bytesPerSecond();
@@ -53,14 +60,15 @@ final class StreamPlan {
             planned.add(
                     new PlannedChunk(
                             chunk.directory(),
-                            chunk.requested().grade(chunk.directory()),
+                            chunk.granted(),
                             Importance.byPosition(i, chunks.size())));
         }
         Link link = new Link(rate, estimator.roundTripNanos(), decodeNanosPerChunk);
-        Plan fresh = Planner.plan(planned, link, Math.max(0, deadline.nanosLeft() - busy));
-        plan = fresh;
+        Plan made = Planner.plan(planned, link, Math.max(0, deadline.nanosLeft() - busy));
+        plan = made;
+        fresh = true;
         madeNanos = now;
         costNanos = clock.nanoTime() - now;
-        return fresh;
+        return made;
     }
 }

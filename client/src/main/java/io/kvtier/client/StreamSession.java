@@ -116,7 +116,16 @@ final class StreamSession implements SegmentLink.Listener {
                             open.stream().map(ChunkIntake::directory).toList(),
                             open.stream().map(ChunkIntake::requested).toList());
             if (next.isEmpty()) {
-                return !pending.isEmpty();
+                if (!pending.isEmpty()) {
+                    return true;
+                }
+                if (plan.isFresh()) {
+                    return false;
+                }
+                // Before the end, ask once more: a header may have told of more parts, or the link
+                // turned out faster.
+                plan.invalidate();
+                continue;
             }
             ChunkIntake chunk = chunks.get(next.get().chunk());
             long cost = next.get().bytes(chunk.directory());
@@ -263,6 +272,7 @@ final class StreamSession implements SegmentLink.Listener {
         if (!chunk.arrived().has(0)) {
             endAt(request.chunk(), reason, message);
         } else {
+            cancelPendingOf(request.chunk(), request.chunk());
             chunk.cut(reason);
             chunk.holdsOnly(request.partFrom());
         }

@@ -144,7 +144,8 @@ public final class FlightNode implements AutoCloseable {
     private FlightServer build(FlightOptions options, Authenticator authenticator) {
         Consumer<NettyServerBuilder> netty =
                 builder ->
-                        builder.maxConcurrentCallsPerConnection(options.callsMax())
+                        builder.addStreamTracerFactory(new CallCut.Starter())
+                                .maxConcurrentCallsPerConnection(options.callsMax())
                                 .keepAliveTime(30, TimeUnit.SECONDS)
                                 .keepAliveTimeout(10, TimeUnit.SECONDS)
                                 .permitKeepAliveTime(5, TimeUnit.SECONDS)

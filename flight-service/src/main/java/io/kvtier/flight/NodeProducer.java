@@ -63,12 +63,14 @@ final class NodeProducer extends NoOpFlightProducer {
     @Override
     public void getStream(CallContext context, Ticket ticket, ServerStreamListener listener) {
         Tenant tenant = tenant(context);
+        Runnable reset = CallCut.ofCurrent();
         submit(
                 () -> {
                     try {
                         GetTicket parsed = GetTicket.parse(ByteBuffer.wrap(ticket.getBytes()));
                         write(
                                 listener,
+                                reset,
                                 writer -> {
                                     new GetHandler(node, tenant, parsed, writer).run();
                                 });
@@ -82,6 +84,7 @@ final class NodeProducer extends NoOpFlightProducer {
     public void doExchange(
             CallContext context, FlightStream reader, ServerStreamListener listener) {
         Tenant tenant = tenant(context);
+        Runnable reset = CallCut.ofCurrent();
         RequestQueue queue = new RequestQueue(node.options().requestsMax(), node.clock());
         try (StreamWatch.Watched watched = node.watch().watch(node.options().idle().toNanos())) {
             StreamCommand command;
@@ -96,6 +99,7 @@ final class NodeProducer extends NoOpFlightProducer {
                     () -> {
                         write(
                                 listener,
+                                reset,
                                 writer -> {
                                     Digest namespace = command.namespace();
                                     new SegmentStream(node, tenant, namespace, queue, writer)
@@ -143,9 +147,10 @@ final class NodeProducer extends NoOpFlightProducer {
         void run(ReplyWriter writer) throws InterruptedException;
     }
 
-    private void write(ServerStreamListener listener, Writing writing) {
+    private void write(ServerStreamListener listener, Runnable reset, Writing writing) {
         long stall = node.options().stall().toNanos();
-        try (ReplyWriter writer = new ReplyWriter(listener, node.memory(), node.budget(), stall)) {
+        try (ReplyWriter writer =
+                new ReplyWriter(listener, node.memory(), node.budget(), stall, reset)) {
             try {
                 writing.run(writer);
                 writer.complete();

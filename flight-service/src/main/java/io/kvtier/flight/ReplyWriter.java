@@ -36,17 +36,21 @@ final class ReplyWriter implements AutoCloseable {
     private final BufferAllocator allocator;
     private final InFlightBudget budget;
     private final long stallNanosMax;
+    private final Runnable reset;
     private final VectorSchemaRoot root;
     private final VarBinaryVector vector;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
+    private boolean stalled;
 
     ReplyWriter(
             ServerStreamListener listener,
             CallMemory memory,
             InFlightBudget budget,
-            long stallNanosMax) {
+            long stallNanosMax,
+            Runnable reset) {
         this.listener = listener;
+        this.reset = reset;
         this.memory = memory;
         this.budget = budget;
         this.stallNanosMax = stallNanosMax;
@@ -85,6 +89,9 @@ final class ReplyWriter implements AutoCloseable {
     void fail(Throwable error) {
         if (!listener.isCancelled() && !(error instanceof CancellationException)) {
             listener.error(ErrorStatus.of(error));
+        }
+        if (stalled) {
+            reset.run();
         }
     }
 
@@ -164,6 +171,7 @@ final class ReplyWriter implements AutoCloseable {
                     throw new CancellationException("the client is gone");
                 }
                 if (left <= 0) {
+                    stalled = true;
                     throw new OverloadedException(
                             "the client took nothing for " + Duration.ofNanos(stallNanosMax),
                             Duration.ofNanos(stallNanosMax));

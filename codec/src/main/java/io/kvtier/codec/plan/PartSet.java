@@ -36,9 +36,11 @@ public record PartSet(int bits) {
             if (!has(i)) {
                 continue;
             }
-            head = part.span().coversHead() && part.rung() == head + 1 ? part.rung() : head;
-            tail = part.span().coversTail() && part.rung() == tail + 1 ? part.rung() : tail;
+            int rung = part.rung();
+            head = part.span().coversHead() && rung == head + 1 ? rung : head;
+            tail = part.span().coversTail() && rung == tail + 1 ? rung : tail;
         }
-        return new Grade(head, Math.max(head, tail));
+        tail = directory.tailTokens() == 0 ? head : tail;
+        return new Grade(Math.min(head, tail), tail);
     }
 }
