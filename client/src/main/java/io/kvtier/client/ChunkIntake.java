@@ -33,6 +33,7 @@ final class ChunkIntake {
     private PartSet arrived = PartSet.NONE;
     private int restarts;
     private Cut cut = Cut.LINK;
+    private int offered;
 
     ChunkIntake(int index, Match match, Digest namespace, DecodeLimits limits, SegmentSink sink) {
         this(index, match, namespace, limits, sink, StreamOptions.defaults().rungMax());
@@ -52,6 +53,7 @@ final class ChunkIntake {
         this.sink = sink;
         this.rungMax = rungMax;
         this.directory = upTo(match.chunks().get(index), rungMax);
+        this.offered = directory.partsHeld();
     }
 
     Digest key() {
@@ -160,7 +162,7 @@ final class ChunkIntake {
     Delivery.Chunk delivered(Cut otherwise) {
         Grade grade = arrived.grade(directory);
         boolean best = true;
-        for (int part = 0; part < directory.partsHeld(); part++) {
+        for (int part = 0; part < offered; part++) {
             best &= arrived.has(part);
         }
         Cut reason = best ? Cut.NONE : cut == Cut.LINK ? otherwise : cut;
@@ -188,6 +190,7 @@ final class ChunkIntake {
             boolean replaced = restarts > 0;
             int held = replaced ? read.parts().size() : directory.partsHeld();
             directory = upTo(ChunkDirectory.of(read, Math.min(held, read.parts().size())), rungMax);
+            offered = directory.partsHeld();
             sink.begin(index, read);
         }
         return length;
