@@ -210,9 +210,11 @@ public final class ChunkEncoder {
     private long estimateBits(GroupCode code, int rung, int n, int from, int end) {
         long halves = 0; // of bits
         int active = active(code, rung, n, from, end);
+        reserveRow(n);
         for (int c = 0; c < active && rung == 0; c++) {
-            for (int t = from; t < end; t++) {
-                int q = Math.abs(groupEncoder.coarser(code.q[c * n + t], 0));
+            groupEncoder.coarsen(code.q, c * n + from, end - from, 0, fine, 0);
+            for (int t = 0; t < end - from; t++) {
+                int q = Math.abs(fine[t]);
                 halves += q == 0 ? 1 : 3 + 3 * (32 - Integer.numberOfLeadingZeros(q));
             }
         }
@@ -221,14 +223,23 @@ public final class ChunkEncoder {
 
     /** 1 + the last component that is not all 0 at the rung. */
     private int active(GroupCode code, int rung, int n, int from, int end) {
+        reserveRow(n);
         for (int c = code.group.rank() - 1; c >= 0; c--) {
-            for (int t = from; t < end; t++) {
-                if (groupEncoder.coarser(code.q[c * n + t], rung) != 0) {
+            groupEncoder.coarsen(code.q, c * n + from, end - from, rung, fine, 0);
+            for (int t = 0; t < end - from; t++) {
+                if (fine[t] != 0) {
                     return c + 1;
                 }
             }
         }
         return 0;
+    }
+
+    private void reserveRow(int tokens) {
+        if (coarse.length < tokens) {
+            coarse = new int[tokens];
+            fine = new int[tokens];
+        }
     }
 
     private GroupCode code(int layerGroup, int headGroup) {
@@ -257,10 +268,7 @@ public final class ChunkEncoder {
 
     private void encodeGroup(GroupCode code, int rung, int active, int n, int from, int end) {
         int span = end - from;
-        if (coarse.length < span) {
-            coarse = new int[span];
-            fine = new int[span];
-        }
+        reserveRow(span);
         if (profile.classRows()) {
             if (rung == 0) {
                 for (int t = 0; t < span; t++) {
@@ -273,14 +281,12 @@ public final class ChunkEncoder {
             }
         }
         for (int c = 0; c < active; c++) {
-            for (int t = 0; t < span; t++) {
-                fine[t] = groupEncoder.coarser(code.q[c * n + from + t], rung);
-                coarse[t] = Rungs.coarser(fine[t]);
-            }
+            groupEncoder.coarsen(code.q, c * n + from, span, rung, fine, 0);
             if (rung == 0) {
                 lanes.row(code.sigmaIndex[c], tables, fine, 0);
             } else {
                 int index = code.sigmaIndex[c] + Rungs.shift(rung - 1);
+                Rungs.coarsen(fine, 0, span, 1, coarse, 0);
                 lanes.refine(index, tables, coarse, fine, 0);
             }
         }

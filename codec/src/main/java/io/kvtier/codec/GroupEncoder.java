@@ -62,9 +62,7 @@ final class GroupEncoder {
         double sum = 0;
         for (int c = 0; c < code.group.rank(); c++) {
             int at = c * tokens;
-            for (int t = from; t < end; t++) {
-                coarse[at + t] = coarser(code.q[at + t], rung);
-            }
+            coarsen(code.q, at + from, end - from, rung, coarse, at + from);
             reconstruction.values(
                     code.sigmaIndex[c], rung, code, steps, coarse, at, decoded, from, end);
             for (int t = from; t < end; t++) {
@@ -75,13 +73,9 @@ final class GroupEncoder {
         return sum;
     }
 
-    /** A finest index brought down to a rung. */
-    int coarser(int q, int rung) {
-        int out = q;
-        for (int r = profile.rungs() - 1; r > rung; r--) {
-            out = Rungs.coarser(out);
-        }
-        return out;
+    /** Finest indices brought down to a rung. */
+    void coarsen(int[] q, int from, int span, int rung, int[] out, int to) {
+        Rungs.coarsen(q, from, span, profile.rungs() - 1 - rung, out, to);
     }
 
     private void steps(GroupCode code, int rung, int tokens) {
@@ -101,8 +95,10 @@ final class GroupEncoder {
             for (int t = 0; t < tokens; t++) {
                 int at = c * tokens + t;
                 double value = Math.abs((double) y[at]) / steps[t] + 0.5;
-                InvalidRequestException.check(
-                        value < VALUE_END, "steps of component " + c, value, "below 2^27");
+                if (!(value < VALUE_END)) {
+                    throw new InvalidRequestException(
+                            "component " + c + " is " + value + " steps, expected below 2^27");
+                }
                 code.q[at] = y[at] < 0 ? -(int) value : (int) value;
             }
         }

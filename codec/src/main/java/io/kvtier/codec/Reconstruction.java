@@ -3,13 +3,21 @@ package io.kvtier.codec;
 import io.kvtier.codec.entropy.GaussianTables;
 import io.kvtier.codec.entropy.Rungs;
 import io.kvtier.codec.profile.Profile;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /** Values of quantizer indices: {@code sign(q)(|q| − centroid)·step/3^rung}. */
 final class Reconstruction {
     private static final int CONTEXTS = GaussianTables.CONTEXTS;
+    private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
+    private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+    private static final int LANES = INTS.length();
 
     private final float[] centroids;
     private final float step;
+    private final int[] cells = new int[LANES];
 
     Reconstruction(Profile profile) {
         centroids = profile.centroids();
@@ -41,7 +49,25 @@ final class Reconstruction {
             int from,
             int end) {
         int base = sigmaIndex + Rungs.shift(rung);
-        for (int t = from; t < end; t++) {
+        int wide = end - (end - from) % LANES;
+        for (int t = from; t < wide; t += LANES) {
+            IntVector value = IntVector.fromArray(INTS, q, at + t);
+            IntVector magnitude = value.abs();
+            IntVector.fromArray(INTS, code.classes, t)
+                    .mul(-2)
+                    .add(base)
+                    .max(0)
+                    .min(GaussianTables.TABLES - 1)
+                    .mul(CONTEXTS)
+                    .add(magnitude.min(CONTEXTS - 1))
+                    .intoArray(cells, 0);
+            FloatVector y =
+                    ((FloatVector) magnitude.convert(VectorOperators.I2F, 0))
+                            .sub(FloatVector.fromArray(FLOATS, centroids, 0, cells, 0))
+                            .mul(FloatVector.fromArray(FLOATS, steps, t));
+            y.blend(y.neg(), value.lt(0).cast(FLOATS)).intoArray(out, at + t);
+        }
+        for (int t = wide; t < end; t++) {
             int value = q[at + t];
             int magnitude = Math.abs(value);
             int table = GaussianTables.clamp(base - 2 * code.classes[t]);
