@@ -8,6 +8,7 @@ import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
@@ -153,6 +154,17 @@ public final class KvtierClient implements AutoCloseable {
                         clock,
                         _ -> link(namespace))
                 .run();
+    }
+
+    /**
+     * Streams a match and decodes it by a profile, both before the deadline.
+     *
+     * @param stream whose decode time for a chunk is kept free for every chunk
+     * @return blocks on the heap, one for each chunk that was decoded in time
+     */
+    public Fetched fetch(Match match, Profile profile, Deadline deadline, StreamOptions stream) {
+        return new ChunkFetch(this, match, profile, deadline, clock)
+                .run(stream, options.memoryBytesMax());
     }
 
     /** Streams a match by one DoGet, the node doing the planning: simple, but not adaptive. */

@@ -5,20 +5,32 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.Delivery;
 import io.kvtier.client.Delivery.Cut;
+import io.kvtier.client.Fetched;
 import io.kvtier.client.KvtierClient;
 import io.kvtier.client.Match;
 import io.kvtier.client.StreamOptions;
 import io.kvtier.client.link.ThrottlingProxy;
+import io.kvtier.codec.ChunkEncoder;
+import io.kvtier.codec.KvBlock;
 import io.kvtier.codec.frame.FrameHeader;
+import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.identity.Dtype;
+import io.kvtier.codec.identity.Geometry;
+import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.identity.Rope;
+import io.kvtier.codec.profile.DataFree;
+import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.Durability;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -168,6 +180,80 @@ class SegmentStreamTest {
             assertThat(delivery.chunks())
                     .extracting(Delivery.Chunk::cut)
                     .containsOnly(Cut.NOT_HELD);
+        }
+    }
+
+    @Test
+    void open_corruptSegment_isNeverDeliveredAndSaid() {
+        try (TestNode node = meddlingNode()) {
+            KvtierClient client = node.client();
+            FrameHeader header = TestFrames.header(first.get(1));
+            for (int segment = 0; segment < header.segments().size(); segment++) {
+                byte[] bad = first.get(1).clone();
+                bad[(int) header.offset(segment) + 5] ^= 16;
+                replace(node, List.of(first.get(0), bad, first.get(2)));
+                RecordingSink sink = new RecordingSink();
+                Delivery delivery = stream(client, sink);
+                sink.assertSound(delivery, List.of(first));
+                if (segment < header.firstSegment(1)) {
+                    assertThat(delivery.delivered()).isEqualTo(1);
+                    assertThat(delivery.end()).isEqualTo(Cut.CORRUPT);
+                    assertThat(delivery.endMessage()).contains("crc32c").contains("expected");
+                } else {
+                    assertThat(delivery.delivered()).isEqualTo(3);
+                    assertThat(delivery.chunks().get(1).cut()).isEqualTo(Cut.CORRUPT);
+                }
+                assertThat(delivery.chunks().get(0).cut()).isEqualTo(Cut.NONE);
+            }
+        }
+    }
+
+    @Test
+    void fetch_encodedCache_comesBackWithinItsBound() {
+        Geometry geometry = Geometry.uniform(4, 4, 2, 8, Dtype.F32, Rope.rotateHalf(8, 10_000));
+        Namespace small =
+                new Namespace(
+                        Namespace.Kind.ADAPTIVE,
+                        TestFrames.CHUNK_TOKENS,
+                        Digest.sha256(new byte[] {4}),
+                        Digest.ZERO,
+                        Namespace.KEY_SCHEME,
+                        "",
+                        geometry);
+        Profile profile = DataFree.of(geometry);
+        KvBlock block = KvBlock.allocate(geometry, 0, TestFrames.CHUNK_TOKENS);
+        SplittableRandom random = new SplittableRandom(2);
+        for (long i = 0; i < block.keys().byteSize(); i += Float.BYTES) {
+            block.keys().set(ValueLayout.JAVA_FLOAT_UNALIGNED, i, (float) random.nextGaussian());
+            block.values().set(ValueLayout.JAVA_FLOAT_UNALIGNED, i, (float) random.nextGaussian());
+        }
+        int[] prompt = TestFrames.tokens(1);
+        Digest key = KeyChain.of(small, prompt).getFirst();
+        byte[] frame =
+                new ChunkEncoder(small, profile)
+                        .encode(key, KeyChain.tokenDigest(prompt, 0, prompt.length), block);
+        try (TestNode node = new TestNode(folder)) {
+            KvtierClient client = node.client();
+            PutReply put =
+                    client.put(
+                                    small,
+                                    List.of(MemorySegment.ofArray(frame)),
+                                    Persistence.MEMORY,
+                                    client.within(PATIENCE))
+                            .getFirst();
+            assertThat(put.status()).as(put.message()).isEqualTo(PutReply.Status.STORED);
+            Match match = client.match(small, prompt, client.within(PATIENCE));
+            Fetched fetched =
+                    client.fetch(match, profile, client.within(PATIENCE), StreamOptions.defaults());
+            KvBlock back = fetched.blocks().getFirst();
+            float bound = fetched.decoded().getFirst().valueErrorMax().getFirst();
+            assertThat(bound).isPositive().isLessThan(1);
+            // The first stored layer's values.
+            for (long i = 0; i < back.values().byteSize() / 4; i += Float.BYTES) {
+                float actual = back.values().get(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
+                float expected = block.values().get(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
+                assertThat(Math.abs(actual - expected)).isLessThanOrEqualTo(bound);
+            }
         }
     }
 

@@ -1,0 +1,72 @@
+package io.kvtier.client;
+
+import io.kvtier.codec.ChunkDecoder;
+import io.kvtier.codec.DecodedChunk;
+import io.kvtier.codec.KvBlock;
+import io.kvtier.codec.frame.FrameHeader;
+import io.kvtier.codec.frame.SegmentEntry;
+import io.kvtier.codec.plan.Grade;
+import io.kvtier.codec.profile.Profile;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Streams a match and decodes it, both before the deadline: the plain way to use a client. */
+final class ChunkFetch {
+    private final KvtierClient client;
+    private final Match match;
+    private final Profile profile;
+    private final Deadline deadline;
+    private final NanoClock clock;
+
+    ChunkFetch(
+            KvtierClient client, Match match, Profile profile, Deadline deadline, NanoClock clock) {
+        this.client = client;
+        this.match = match;
+        this.profile = profile;
+        this.deadline = deadline;
+        this.clock = clock;
+    }
+
+    Fetched run(StreamOptions stream, long bytesMax) {
+        // Decoding begins when the stream ends, so all chunks' time is kept free, not the last's.
+        long decoding = stream.decodeNanosPerChunk() * match.chunks().size();
+        try (Arena arena = Arena.ofShared()) {
+            FrameCollector frames = new FrameCollector(arena, bytesMax);
+            Delivery delivery =
+                    client.open(
+                            match,
+                            deadline.earlier(decoding),
+                            stream.withDecodeNanosPerChunk(0),
+                            frames);
+            return decode(delivery, frames);
+        }
+    }
+
+    private Fetched decode(Delivery delivery, FrameCollector frames) {
+        List<KvBlock> blocks = new ArrayList<>();
+        List<DecodedChunk> decoded = new ArrayList<>();
+        ChunkDecoder decoder = new ChunkDecoder(match.namespace(), profile);
+        long longest = 0;
+        for (int i = 0; i < delivery.delivered() && deadline.nanosLeft() > longest; i++) {
+            long start = clock.nanoTime();
+            FrameCollector.Collected chunk = frames.chunk(i).orElseThrow();
+            FrameHeader header = chunk.header();
+            Grade grade = delivery.chunks().get(i).grade();
+            decoder.begin(header);
+            for (int s = 0; s < header.segments().size(); s++) {
+                SegmentEntry entry = header.segments().get(s);
+                if (grade.uses(header.parts().get(entry.part()))) {
+                    decoder.accept(s, chunk.frame().asSlice(header.offset(s), entry.bytes()));
+                }
+            }
+            KvBlock block =
+                    KvBlock.allocate(
+                            match.namespace().geometry(), header.firstPosition(), header.tokens());
+            decoded.add(decoder.finish(block));
+            blocks.add(block);
+            longest = Math.max(longest, clock.nanoTime() - start);
+        }
+        return new Fetched(delivery, blocks, decoded);
+    }
+}
