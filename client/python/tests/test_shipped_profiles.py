@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kvtier.calibrate.checksum import crc32c
+from kvtier.crc import crc32c
 
 PROFILES = Path(__file__).parents[3] / "profiles"
 LAYERS, HEADS, DIM = 30, 3, 64

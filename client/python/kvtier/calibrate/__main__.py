@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kvtier.profile import to_bytes
+
 from .errors import CalibrationError
 from .evaluate import Judge
 from .fit import Corpus, FitOptions, fit_all
 from .gather import gather, read_texts
 from .losses import measure_levels
 from .model import CausalModel, KvShape
-from .profile_file import ProfileText, to_bytes
+from .profile_file import ProfileText, to_profile
 from .simulate import CodecProfile, class_coding, fit_centroids, sample_coefficients, to_codec
 from .tables import CodeLengths, read_tables
 
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
     levels, loss = measure_levels(judge, trial, tables, model.shape)
     for row in levels:
         say(
-            f"level {row.level.name}: {row.bits_per_element:.3f} bit/element, KL {row.kl:.4f}, "
+            f"level {row.name}: {row.bits_per_element:.3f} bit/element, KL {row.kl:.4f}, "
             f"perplexity {100 * row.dppl:+.2f} %"
         )
 
@@ -103,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
     profile = calibrate(corpus, model.shape, options, args.step, tables)
     centre, table = class_coding(profile, sample_coefficients(profile, corpus), tables)
     text = ProfileText(args.kind, provenance(args, len(texts)), centre, table, levels, loss)
-    data = to_bytes(profile, model.shape, text)
+    data = to_bytes(to_profile(profile, model.shape, text))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_bytes(data)
     if args.arrays:

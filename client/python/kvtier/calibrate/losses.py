@@ -7,9 +7,11 @@ import math
 
 import numpy as np
 
+from kvtier.profile import Level as MeasuredLevel
+from kvtier.profile import LossPoint
+
 from .evaluate import FLAT, RECENT, Judge, Level, code
 from .model import KvShape
-from .profile_file import LevelRow, LossPoint
 from .simulate import CodecProfile
 from .tables import CodeLengths
 
@@ -27,7 +29,7 @@ UNMEASURED = math.nan
 
 def measure_levels(
     judge: Judge, profile: CodecProfile, tables: CodeLengths, shape: KvShape
-) -> tuple[list[LevelRow], list[LossPoint]]:
+) -> tuple[list[MeasuredLevel], list[LossPoint]]:
     """Means at every level, and upper bounds over all contexts by distortion per element."""
     rows: dict[str, list[dict[str, float]]] = {level.name: [] for level in MAP_LEVELS}
     for name in judge.names:
@@ -49,8 +51,11 @@ def measure_levels(
             for key in rows[level.name][0]
         }
         levels.append(
-            LevelRow(
-                level,
+            MeasuredLevel(
+                level.name,
+                level.far,
+                level.last,
+                level.tail,
                 mean["bits"],
                 mean["kl"],
                 math.expm1(mean["dnll"]),

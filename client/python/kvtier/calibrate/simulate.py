@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
+from kvtier.tables import INDEX_OF_ONE, RUNG_SHIFT, TABLES
+
 from .fit import Corpus, GroupFit, start_only
 from .probe import features
-from .tables import INDEX_OF_ONE, RUNG_SHIFT, TABLES, CodeLengths
+from .tables import CodeLengths
 
 Tensor = torch.Tensor
 CLASS_MIN, CLASS_MAX = -10, 6

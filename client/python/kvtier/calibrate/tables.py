@@ -3,18 +3,15 @@ coding."""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 import torch
 
-TABLES = 64
-INDEX_OF_ONE = 24
-RUNG_SHIFT = (0, 6, 13, 19)
+from kvtier.tables import TABLES, load
+
 ESCAPE_BITS = 64.0
 Tensor = torch.Tensor
-_FILE = Path(__file__).parent.parent / "data" / "gaussian-1.bin"
 
 
 @dataclass(frozen=True)
@@ -46,30 +43,24 @@ class CodeLengths:
         return self.refinement[index, coarse.abs().clamp(max=3), d + 1]
 
 
-def read_tables(path: Path = _FILE) -> CodeLengths:
-    """Read `gaussian-1.bin`."""
-    data = path.read_bytes()
-    if data[:4] != b"KVG1":
-        raise ValueError(f"{path}: magic {data[:4]!r}, expected b'KVG1'")
-    at = 4
+def read_tables() -> CodeLengths:
+    """Code lengths of the tables that come with the package."""
+    tables = load()
     symbols = torch.full((TABLES, 63), torch.inf)
-    escape, symbol_max, bypass = (
-        torch.zeros(TABLES),
-        torch.zeros(TABLES).long(),
-        torch.zeros(TABLES).long(),
-    )
-    for i in range(TABLES):
-        k, bypass[i] = data[at], data[at + 1]
-        frequencies = torch.tensor(
-            struct.unpack_from(f"<{2 * k + 2}H", data, at + 2), dtype=torch.float64
-        )
-        bits = (12 - frequencies.log2()).float()
-        symbols[i, 31 - k : 32 + k], escape[i], symbol_max[i] = bits[:-1], bits[-1], k
-        at += 2 + 4 * k + 4
-    refinement = torch.tensor(struct.unpack_from("<768H", data, at), dtype=torch.float64).view(
-        TABLES, 4, 3
-    )
-    centroids = torch.tensor(struct.unpack_from("<256f", data, at + 1536)).view(TABLES, 4)
+    escape = torch.zeros(TABLES)
+    for i, k in enumerate(tables.half.tolist()):
+        bits = _bits(tables.freq[i, : 2 * k + 2])
+        symbols[i, 31 - k : 32 + k], escape[i] = bits[:-1], bits[-1]
     return CodeLengths(
-        symbols, escape, symbol_max, bypass, (12 - refinement.log2()).float(), centroids
+        symbols,
+        escape,
+        torch.tensor(tables.half).long(),
+        torch.tensor(tables.bypass).long(),
+        _bits(tables.refine_freq),
+        torch.tensor(tables.centroids),
     )
+
+
+def _bits(frequencies: np.ndarray) -> Tensor:
+    """Ideal code lengths of 12-bit frequencies."""
+    return (12 - torch.tensor(frequencies.astype(np.float64)).log2()).float()

@@ -12,17 +12,17 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from kvtier.calibrate import __main__ as command
-from kvtier.calibrate.checksum import crc32c
 from kvtier.calibrate.errors import CalibrationError
 from kvtier.calibrate.evaluate import FLAT, RECENT, Level, code
 from kvtier.calibrate.gather import read_texts
 from kvtier.calibrate.losses import loss_bounds
 from kvtier.calibrate.model import CausalModel, KvShape, kv_shape, rotate
 from kvtier.calibrate.probe import features, fit_probe
-from kvtier.calibrate.profile_file import geometry_bytes
+from kvtier.calibrate.profile_file import geometry
 from kvtier.calibrate.simulate import CodecProfile, GroupCodec, quantize, reconstruct, sigma_index
 from kvtier.calibrate.tables import read_tables
 from kvtier.calibrate.transform import fisher_blocks, fit_transform
+from kvtier.crc import crc32c
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -135,7 +135,7 @@ def test_lossBounds_everyContext_isBounded():
 
 
 def test_geometryBytes_smollm_hasTheFormatsLength():
-    data = geometry_bytes(KvShape(30, 9, 3, 64, 1e5))
+    data = geometry(KvShape(30, 9, 3, 64, 1e5)).to_bytes()
     assert len(data) == 10 + 1 + 1 + 4 + 1 + 46 + 30 + 60 + 120
     assert struct.unpack_from("<5H", data) == (30, 9, 3, 64, 64)
     assert struct.unpack_from("<d", data, 17 + 6)[0] == 1e5
