@@ -38,7 +38,7 @@ class NodeCrashIT {
     @Test
     void put_ackedOnDisk_isServedByteForByteAfterSigkill() throws Exception {
         List<byte[]> frames = StoredFrames.encoding(tokens, 1);
-        try (NodeProcess node = NodeProcess.start(data);
+        try (CommandProcess node = CommandProcess.start(data);
                 KvtierClient client = connect(node)) {
             assertThat(put(client, frames, Persistence.DISK))
                     .extracting(PutReply::status, PutReply::durability)
@@ -46,7 +46,7 @@ class NodeCrashIT {
             node.kill();
         }
         for (int restart = 0; restart < 2; restart++) {
-            try (NodeProcess node = NodeProcess.start(data);
+            try (CommandProcess node = CommandProcess.start(data);
                     KvtierClient client = connect(node)) {
                 assertThat(get(client)).containsExactlyElementsOf(frames);
                 node.kill();
@@ -57,12 +57,12 @@ class NodeCrashIT {
     @Test
     void node_sigterm_stopsInTimeAndKeepsWhatItHeld() throws Exception {
         List<byte[]> frames = StoredFrames.encoding(tokens, 2);
-        try (NodeProcess node = NodeProcess.start(data);
+        try (CommandProcess node = CommandProcess.start(data);
                 KvtierClient client = connect(node)) {
             List<PutReply> _ = put(client, frames, Persistence.DISK);
-            assertThat(node.stop(Duration.ofSeconds(10))).as("stopped in 10 s").isTrue();
+            assertThat(node.stop()).as("stopped in 10 s").isTrue();
         }
-        try (NodeProcess node = NodeProcess.start(data);
+        try (CommandProcess node = CommandProcess.start(data);
                 KvtierClient client = connect(node)) {
             assertThat(get(client)).containsExactlyElementsOf(frames);
         }
@@ -78,7 +78,7 @@ class NodeCrashIT {
                 known.put(StoredFrames.header(frame).encodingId(), frame);
             }
         }
-        try (NodeProcess node = NodeProcess.start(data);
+        try (CommandProcess node = CommandProcess.start(data);
                 KvtierClient writing = connect(node);
                 KvtierClient reading = connect(node)) {
             List<PutReply> _ = put(writing, cut(first, 1), Persistence.MEMORY);
@@ -111,7 +111,7 @@ class NodeCrashIT {
         }
     }
 
-    private static KvtierClient connect(NodeProcess node) {
+    private static KvtierClient connect(CommandProcess node) {
         return KvtierClient.connect(node.endpoint(), ClientOptions.defaults());
     }
 
