@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from .gather import load
+from .gather import load, load_gradients
 from .model import KvShape
 from .probe import features, fit_probe, position_curve
 from .transform import Transform, fisher_blocks, fit_transform
@@ -47,9 +47,10 @@ class Corpus:
     def read(folder: Path, names: list[str], shape: KvShape, draws: int) -> Corpus:
         rows, gradients, tokens = [], [[] for _ in range(draws)], []
         for name in names:
+            document = load(folder, name, shape)
             for draw in range(draws):
-                document = load(folder, name, shape, draw)
-                gradients[draw].append(merge_keys_values(document.gradients))
+                power = load_gradients(folder, name, shape, draw)
+                gradients[draw].append(merge_keys_values(power))
             rows.append(merge_keys_values(document.rows))
             tokens.append(document.tokens)
         return Corpus(

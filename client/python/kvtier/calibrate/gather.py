@@ -1,4 +1,4 @@
-"""One pass over the training texts: caches and gradients, a file a document, so that a stopped run
+"""One pass over the training texts: caches and gradients, a file each, so that a stopped run
 resumes."""
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .model import CausalModel, KvShape, rotate, to_rows
 
 PREFIX_TOKENS = 1024
 FOLLOWING_TOKENS = 256
+LABELLINGS_APART = 100_003
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,6 @@ class Document:
     name: str
     tokens: torch.Tensor
     rows: torch.Tensor
-    gradients: torch.Tensor
 
 
 def read_texts(path: Path, prefix: str) -> dict[str, np.ndarray]:
@@ -45,45 +45,75 @@ def read_texts(path: Path, prefix: str) -> dict[str, np.ndarray]:
 
 
 def gather(model: CausalModel, texts: dict[str, np.ndarray], folder: Path, draws: int = 1) -> None:
-    """Write what `load` reads, skipping documents that are there; `draws` labellings are averaged
-    in power."""
+    """Write what `load` and `load_gradients` read, skipping files that are there.
+
+    `draws` labellings of each text, whose powers are averaged: each is one backward pass. All texts
+    get their first before any gets its second.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    jobs = [(draw, index, name) for draw in range(-1, draws) for index, name in enumerate(texts)]
     started = time.monotonic()
-    for index, (name, ids) in enumerate(texts.items()):
-        target = folder / f"{name}.safetensors"
+    for done, (draw, index, name) in enumerate(jobs):
+        target = cache_file(folder, name) if draw < 0 else gradient_file(folder, name, draw)
         if not target.exists():
-            _gather_one(model, ids, target, torch.Generator().manual_seed(index), draws)
+            if draw < 0:
+                _save(target, _cache(model, texts[name]))
+            else:
+                generator = torch.Generator().manual_seed(index + LABELLINGS_APART * draw)
+                _save(target, _gradients(model, folder, name, texts[name], generator))
+        elif draw < 0:
+            _check_same_text(target, texts[name])
         print(
-            f"gather {index + 1}/{len(texts)} {name} {time.monotonic() - started:.0f} s",
+            f"gather {done + 1}/{len(jobs)} {target.stem} {time.monotonic() - started:.0f} s",
             file=sys.stderr,
             flush=True,
         )
 
 
-def _gather_one(
-    model: CausalModel, ids: np.ndarray, target: Path, generator: torch.Generator, draws: int
-) -> None:
+def cache_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.cache.safetensors"
+
+
+def gradient_file(folder: Path, name: str, draw: int) -> Path:
+    return folder / f"{name}.gradients-{draw}.safetensors"
+
+
+def _cache(model: CausalModel, ids: np.ndarray) -> dict[str, torch.Tensor]:
     keys, values = model.prefill(ids[:PREFIX_TOKENS])
+    tokens = torch.as_tensor(ids[:PREFIX_TOKENS])
+    return {"k": keys.contiguous(), "v": values.contiguous(), "tokens": tokens}
+
+
+def _gradients(
+    model: CausalModel, folder: Path, name: str, ids: np.ndarray, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    cache = load_file(cache_file(folder, name))
     following = ids[PREFIX_TOKENS : PREFIX_TOKENS + FOLLOWING_TOKENS]
-    tensors = {
-        "k": keys.contiguous(),
-        "v": values.contiguous(),
-        "tokens": torch.as_tensor(ids[:PREFIX_TOKENS]),
-    }
-    for draw in range(draws):
-        grad_keys, grad_values = model.gradients(following, keys, values, generator)
-        tensors[f"gk{draw}"], tensors[f"gv{draw}"] = (
-            grad_keys.contiguous(),
-            grad_values.contiguous(),
-        )
+    keys, values = model.gradients(following, cache["k"], cache["v"], generator)
+    return {"k": keys.contiguous(), "v": values.contiguous()}
+
+
+def _save(target: Path, tensors: dict[str, torch.Tensor]) -> None:
     partial = target.with_suffix(".partial")
     save_file(tensors, partial)
     os.replace(partial, target)
 
 
-def load(folder: Path, name: str, shape: KvShape, draw: int = 0) -> Document:
-    """A gathered document, keys and their gradients before RoPE."""
-    tensors = load_file(folder / f"{name}.safetensors")
+def _check_same_text(target: Path, ids: np.ndarray) -> None:
+    if not np.array_equal(load_file(target)["tokens"].numpy(), ids[:PREFIX_TOKENS]):
+        raise CalibrationError(
+            f"{target} was gathered from another text of this name: use another --work folder"
+        )
+
+
+def load(folder: Path, name: str, shape: KvShape) -> Document:
+    """A gathered cache, keys before RoPE."""
+    tensors = load_file(cache_file(folder, name))
     keys = rotate(tensors["k"].float(), shape.theta, -1)
-    gradients = to_rows(shape, rotate(tensors[f"gk{draw}"], shape.theta, -1), tensors[f"gv{draw}"])
-    return Document(name, tensors["tokens"], to_rows(shape, keys, tensors["v"].float()), gradients)
+    return Document(name, tensors["tokens"], to_rows(shape, keys, tensors["v"].float()))
+
+
+def load_gradients(folder: Path, name: str, shape: KvShape, draw: int) -> torch.Tensor:
+    """Gradients of one labelling in the layout of `Document.rows`, keys before RoPE."""
+    tensors = load_file(gradient_file(folder, name, draw))
+    return to_rows(shape, rotate(tensors["k"], shape.theta, -1), tensors["v"])

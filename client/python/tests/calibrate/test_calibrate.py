@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from kvtier.calibrate import __main__ as command
 from kvtier.calibrate.errors import CalibrationError
 from kvtier.calibrate.evaluate import FLAT, RECENT, Level, code
-from kvtier.calibrate.gather import read_texts
+from kvtier.calibrate.gather import cache_file, gather, gradient_file, read_texts
 from kvtier.calibrate.losses import loss_bounds
 from kvtier.calibrate.model import CausalModel, KvShape, kv_shape, rotate
 from kvtier.calibrate.probe import features, fit_probe
@@ -176,6 +176,25 @@ def test_readTexts_shortText_saysWhichAndHowMany(texts):
         read_texts(texts, "test_")
     with pytest.raises(CalibrationError, match="starts with 'none_'"):
         read_texts(texts, "none_")
+
+
+def test_gather_stoppedAndResumed_writesOnlyWhatIsMissing(tiny_model, texts, tmp_path):
+    model, ids = CausalModel(tiny_model), read_texts(texts, "train_")
+    gather(model, ids, tmp_path, draws=1)
+    kept, lost = cache_file(tmp_path, "train_0"), gradient_file(tmp_path, "train_1", 0)
+    before, expected = kept.stat().st_mtime_ns, lost.read_bytes()
+    lost.unlink()
+    gather(model, ids, tmp_path, draws=2)
+    assert kept.stat().st_mtime_ns == before
+    assert lost.read_bytes() == expected
+    assert gradient_file(tmp_path, "train_1", 1).read_bytes() != expected
+
+
+def test_gather_otherTextOfTheSameName_isRefused(tiny_model, texts, tmp_path):
+    model, ids = CausalModel(tiny_model), read_texts(texts, "train_")
+    gather(model, {"train_0": ids["train_0"]}, tmp_path, draws=0)
+    with pytest.raises(CalibrationError, match="another text"):
+        gather(model, {"train_0": ids["train_1"]}, tmp_path, draws=0)
 
 
 def test_gradients_ofTheCache_matchFiniteDifferences(tiny_model):
