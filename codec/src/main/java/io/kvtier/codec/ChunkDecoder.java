@@ -28,7 +28,7 @@ import java.util.List;
  * may rungs. Reusable, not thread-safe; holds heap scratch of about three times the chunk. After an
  * exception only {@link #begin} may follow.
  */
-public final class ChunkDecoder {
+public final class ChunkDecoder implements FrameCodec.Decoder {
     private final Namespace namespace;
     private final Profile profile;
     private final List<GroupCode> codes = new ArrayList<>();
@@ -58,6 +58,7 @@ public final class ChunkDecoder {
     }
 
     /** Starts a chunk whose header was read and verified. */
+    @Override
     public void begin(FrameHeader header) {
         FrameBytes.verifyIdentity(header, namespace, namespace.digest());
         InvalidRequestException.check(
@@ -86,6 +87,7 @@ public final class ChunkDecoder {
      * Takes the bytes of segment {@code index} of the directory, whose checksum was verified; they
      * are lent for the call.
      */
+    @Override
     public void accept(int index, MemorySegment bytes) {
         InvalidRequestException.check(
                 index >= 0 && index < entries.size(), "segment", index, "0.." + entries.size());
@@ -106,6 +108,7 @@ public final class ChunkDecoder {
      * Writes what arrived into the target, rounded to its dtype; tensors of groups that did not
      * arrive stay as they are.
      */
+    @Override
     public DecodedChunk finish(KvBlock target) {
         InvalidRequestException.check(
                 !entries.isEmpty(),

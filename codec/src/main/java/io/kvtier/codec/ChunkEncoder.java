@@ -25,7 +25,7 @@ import java.util.List;
  * level. The bytes depend on nothing but the arguments. Reusable, not thread-safe; holds heap
  * scratch of about five times the chunk.
  */
-public final class ChunkEncoder {
+public final class ChunkEncoder implements FrameCodec.Encoder {
     private static final int SEGMENT_BYTES_MIN = 16 << 10;
 
     private final Namespace namespace;
@@ -64,6 +64,7 @@ public final class ChunkEncoder {
      * @param tokenDigest of its tokens
      * @throws io.kvtier.codec.error.InvalidRequestException for NaN or infinity, saying where
      */
+    @Override
     public byte[] encode(Digest key, Digest tokenDigest, KvBlock block) {
         check(
                 block.geometry().equals(namespace.geometry()),

@@ -134,9 +134,14 @@ public record Geometry(
         return Math.multiplyExact(storedLayers().size(), kvHeads * (keyDim + valueDim));
     }
 
+    /** Whether the cached bytes are an engine's own layout or a state, not K and V tensors. */
+    public boolean isOpaque() {
+        return kind == Kind.OPAQUE || kind == Kind.STATE;
+    }
+
     /** Bytes of K and V (or of the opaque layers) of a chunk with that many tokens. */
     public long decodedBytes(int tokens) {
-        if (kind == Kind.OPAQUE || kind == Kind.STATE) {
+        if (isOpaque()) {
             return (long) opaqueBytes * storedLayers().size();
         }
         return Math.multiplyExact((long) elementsPerToken() * dtype.bytes(), tokens);

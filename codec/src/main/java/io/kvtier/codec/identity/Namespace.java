@@ -59,11 +59,8 @@ public record Namespace(
                 "1.." + CHUNK_TOKENS_MAX);
         checkString("keyScheme", keyScheme, 1);
         checkString("layout", layout, 0);
-        boolean tensors =
-                geometry.kind() == Geometry.Kind.ATTENTION
-                        || geometry.kind() == Geometry.Kind.LATENT;
         check(
-                kind == Kind.EXACT || tensors,
+                kind == Kind.EXACT || !geometry.isOpaque(),
                 "namespace kind",
                 kind,
                 "EXACT for a geometry of kind " + geometry.kind());
