@@ -65,11 +65,12 @@ def _deadline(value: float | Deadline) -> Deadline:
 
 @dataclass(frozen=True)
 class Match:
-    """The longest prefix of `tokens` that the node holds: one directory a chunk, in order."""
+    """The longest prefix of the tokens `ids` that a node holds: one directory a chunk, in order."""
 
     namespace: Namespace
     chunks: tuple[ChunkRef, ...]
     bytes_per_second: int
+    ids: np.ndarray = field(repr=False, compare=False)
 
     @property
     def tokens(self) -> int:
@@ -246,7 +247,7 @@ class Tier:
             _check_directory(directory, index * size, len(part))
             digest = token_digest(part)
             refs.append(ChunkRef(keys[index], digest, index * size, len(part), directory))
-        return Match(namespace, tuple(refs), reply.bytes_per_second)
+        return Match(namespace, tuple(refs), reply.bytes_per_second, ids)
 
     def open(
         self,
@@ -444,13 +445,14 @@ class PrefixReader:
         profile = None
         if adaptive:
             profile = self._tier.profile(header.profile, space, self._deadline)
+        at = slice(ref.first_position, ref.first_position + ref.tokens)
         if self._out is None:
             k, v = empty_tensors(space, ref.tokens)
         else:
-            at = slice(ref.first_position, ref.first_position + ref.tokens)
             k, v = self._out[0][:, at], self._out[1][:, at]
         started = time.monotonic()
-        decode_chunk(header, chunk.usable_segments(), profile, space.geometry, k, v)
+        segments, ids = chunk.usable_segments(), self._match.ids[at]
+        decode_chunk(header, segments, profile, space.geometry, k, v, ids)
         self._tier._note_decode(time.monotonic() - started)
         return DecodedChunk(index, ref.first_position, ref.tokens, chunk.grade, k, v)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kvtier import block, exact, rans
+from kvtier.deep import DeepTransform
 from kvtier.encoder import rung_steps
 from kvtier.errors import require, trust
 from kvtier.frame import FrameHeader, Span, verify_segment
@@ -32,10 +33,12 @@ def frame_segments(header: FrameHeader, frame: bytes | memoryview) -> dict[int, 
 class Symbols:
     """What has been decoded of one group: q i32 `[R, tokens]`, classes i8 `[tokens]`.
 
-    active: rows of q that may not be zero; raw: token 0 as it is; rungs: of head and tail.
+    group: None for the shared components of a deep profile; raw_first: whether token 0 is raw, its
+    values being in `raw`; active: rows of q that may not be zero; rungs: of head and tail.
     """
 
-    profile: ProfileGroup
+    group: ProfileGroup | None
+    raw_first: int
     q: np.ndarray
     classes: np.ndarray
     sigma: np.ndarray
@@ -53,13 +56,15 @@ def decode_chunk(
     geometry: Geometry,
     k: np.ndarray,
     v: np.ndarray,
+    tokens: Sequence[int] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Decode segments into K and V, `[stored layers, tokens, KV heads, dim]` of the caller.
 
-    Each segment is verified first. A refinement whose lower rung is not among the segments is left
-    out; a group without its base leaves its elements of K and V as they were. Returns the rungs
-    i8 `[layer groups, head groups, 2]` of head and tail tokens, -1 = nothing. After an exception K
-    and V may hold a part of the chunk and must not be used.
+    `tokens` are the chunk's ids; only deep profiles use them. Each segment is verified first. A
+    refinement whose lower rung is not among the segments is left out; a group without its base, or
+    without the shared components of a deep profile, leaves its elements of K and V as they were.
+    Returns the rungs i8 `[layer groups of the frame, head groups, 2]` of head and tail tokens,
+    -1 = nothing. After an exception K and V may hold a part of the chunk and must not be used.
     """
     block.check_tensors(geometry, header.tokens, k, v)
     require(header.dtype == geometry.dtype, "frame's dtype", header.dtype, geometry.dtype)
@@ -69,11 +74,15 @@ def decode_chunk(
         return _decode_exact(header, segments, geometry, k, v)
     require(profile is not None, "profile", None, header.profile.hex()[:8])
     assert profile is not None
+    ids = profile.deep and profile.deep.check_tokens(tokens, header.token_digest)
     grid = decode_symbols(header, segments, profile, geometry)
     rungs = np.full((header.layer_groups, header.head_groups, 2), -1, np.int8)
-    for place, group in grid.items():
-        _reconstruct(header, profile, geometry, group, k, v)
-        rungs[place] = group.rungs
+    z = _shared(header, profile, profile.deep, grid, ids) if profile.deep else None
+    for place, symbols in grid.items():
+        if symbols.group is not None:
+            own = None if z is None else z[place[0] - 1]
+            _reconstruct(header, profile, geometry, symbols.group, symbols, own, k, v)
+        rungs[place] = symbols.rungs
     return rungs
 
 
@@ -94,12 +103,9 @@ def _check_profile(header: FrameHeader, profile: Profile, geometry: Geometry) ->
     profile.check_geometry(geometry)
     same = profile.id == header.profile
     require(same, "profile", profile.id.hex()[:8], f"the frame's {header.profile.hex()[:8]}")
-    trust(
-        (header.layer_groups, header.head_groups) == (profile.layer_groups, profile.head_groups),
-        "frame's groups",
-        (profile.layer_groups, profile.head_groups),
-        (header.layer_groups, header.head_groups),
-    )
+    groups = (profile.frame_layer_groups, profile.head_groups)
+    got = (header.layer_groups, header.head_groups)
+    trust(got == groups, "frame's groups", groups, got)
     tail = header.tail_tokens
     trust(tail == profile.tail_tokens, "frame's tailTokens", profile.tail_tokens, tail)
 
@@ -119,10 +125,16 @@ def _decode_segment(
     ]
     if part.rung and not all(_is_next(grid.get(place), part.rung, part.span) for place in places):
         return
+    shared = entry.first_layer_group == 0 and profile.deep is not None
+    if shared:
+        alone = entry.layer_groups
+        trust(alone == 1, f"layer groups of segment {index}, the shared one", 1, alone)
+    elif profile.deep is not None and (0, 0) not in grid:
+        return
     reader = SegmentReader(data, entry.layer_groups, f"segment {index}")
     for place in places:
         if part.rung == 0:
-            grid[place] = _decode_base(header, reader, profile, geometry, profile.group(*place))
+            grid[place] = _decode_base(header, reader, profile, geometry, place, grid)
         else:
             _refine(header, reader, part.rung, part.span, grid[place])
     reader.finish()
@@ -140,47 +152,89 @@ def _decode_base(
     reader: SegmentReader,
     profile: Profile,
     geometry: Geometry,
-    group: ProfileGroup,
+    place: tuple[int, int],
+    grid: dict[tuple[int, int], Symbols],
 ) -> Symbols:
-    tokens, width = header.tokens, group.width
-    active = int(reader.take("<u2")[0])
-    trust(active <= group.rank, f"{reader.where} active", f"up to {group.rank}", active)
+    """The base of one group; a group of a deep profile has the classes of the shared components."""
+    tokens, deep = header.tokens, profile.deep
     raw = int(profile.raw_first and header.first_position == 0)
-    raw_values = reader.take(geometry.dtype.numpy.str, width) if raw else None
-    mean, sigma, scale = group.mean, group.sigma_index, None
+    if deep is not None and place[0] == 0:
+        active, classes = _active(reader, deep.rank), _classes(header, reader, profile, raw)
+        q, none = _rows(deep.rank, tokens), np.empty(0, np.float32)
+        shared = Symbols(None, raw, q, classes, deep.sigma_index, None, none, None, active, [0, 0])
+        return _base_rows(reader, shared)
+    group = profile.group(place[0] - (deep is not None), place[1])
+    first = deep.leading if deep is not None else 0
+    active = _active(reader, group.rank - first)
+    raw_values = reader.take(geometry.dtype.numpy.str, group.width) if raw else None
+    mean, sigma, scale = group.mean, group.sigma_index[first:], None
     if profile.statistics_in_frame:
-        pair = reader.take("<f4", 2 * len(group.layers)).astype(np.float32)
-        mean = reader.take("<f2", width).astype(np.float32)
-        sigma = reader.take("u1", width)
-        finite = bool(np.isfinite(pair).all() and np.isfinite(mean).all())
-        trust(finite, f"{reader.where} statistics", "finite numbers", "one that is not")
-        trust(int(sigma.max()) < 64, f"{reader.where} sigmaIndex", "0..63", int(sigma.max()))
-        keys = block.key_channels(geometry, group)
-        values = len(group.heads) * geometry.value_dim
-        scale = np.repeat(pair, [keys, values] * len(group.layers))
-    classes = np.zeros(tokens, np.int8)
-    if profile.class_rows:
-        table = np.array([profile.class_table], np.uint8)
-        row = reader.base_rows(table, classes, raw)[0].astype(np.int64) + profile.class_centre
-        low, high = int(row.min()), int(row.max())
-        limits = f"{profile.class_min}..{profile.class_max}"
-        inside = profile.class_min <= low and high <= profile.class_max
-        trust(inside, f"{reader.where} class", limits, f"{low}..{high}")
-        classes = row.astype(np.int8)
-    sigma = np.array(sigma)  # writable and its own: one compiled version serves all
-    q = np.zeros((group.rank, tokens), np.int32)
-    q[:active] = reader.base_rows(sigma[:active], classes, raw)
-    return Symbols(group, q, classes, sigma, raw_values, mean, scale, active, [0, 0])
+        mean, sigma, scale = _statistics(reader, geometry, group)
+    if deep is not None:
+        classes = grid[0, 0].classes
+    else:
+        classes = _classes(header, reader, profile, raw)
+    q = _rows(len(sigma), tokens)
+    symbols = Symbols(group, raw, q, classes, sigma, raw_values, mean, scale, active, [0, 0])
+    return _base_rows(reader, symbols)
+
+
+def _rows(rank: int, tokens: int) -> np.ndarray:
+    return np.zeros((rank, tokens), np.int32)
+
+
+def _active(reader: SegmentReader, rank: int) -> int:
+    active = int(reader.take("<u2")[0])
+    trust(active <= rank, f"{reader.where} active", f"up to {rank}", active)
+    return active
+
+
+def _base_rows(reader: SegmentReader, symbols: Symbols) -> Symbols:
+    symbols.sigma = np.array(symbols.sigma)  # writable and its own: one compiled version serves all
+    active = symbols.active
+    symbols.q[:active] = reader.base_rows(
+        symbols.sigma[:active], symbols.classes, symbols.raw_first
+    )
+    return symbols
+
+
+def _statistics(
+    reader: SegmentReader, geometry: Geometry, group: ProfileGroup
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean f32[W], sigma index u8[W] and scale f32[W] that a frame brings along."""
+    pair = reader.take("<f4", 2 * len(group.layers)).astype(np.float32)
+    mean = reader.take("<f2", group.width).astype(np.float32)
+    sigma = reader.take("u1", group.width)
+    finite = bool(np.isfinite(pair).all() and np.isfinite(mean).all())
+    trust(finite, f"{reader.where} statistics", "finite numbers", "one that is not")
+    trust(int(sigma.max()) < 64, f"{reader.where} sigmaIndex", "0..63", int(sigma.max()))
+    keys = block.key_channels(geometry, group)
+    values = len(group.heads) * geometry.value_dim
+    return mean, sigma, np.repeat(pair, [keys, values] * len(group.layers))
+
+
+def _classes(
+    header: FrameHeader, reader: SegmentReader, profile: Profile, raw: int
+) -> np.ndarray:
+    """Class i8 of each token, from the class row if the profile has one."""
+    classes = np.zeros(header.tokens, np.int8)
+    if not profile.class_rows:
+        return classes
+    table = np.array([profile.class_table], np.uint8)
+    row = reader.base_rows(table, classes, raw)[0].astype(np.int64) + profile.class_centre
+    low, high = int(row.min()), int(row.max())
+    limits = f"{profile.class_min}..{profile.class_max}"
+    inside = profile.class_min <= low and high <= profile.class_max
+    trust(inside, f"{reader.where} class", limits, f"{low}..{high}")
+    return row.astype(np.int8)
 
 
 def _refine(
     header: FrameHeader, reader: SegmentReader, rung: int, span: Span, group: Symbols
 ) -> None:
-    active = int(reader.take("<u2")[0])
-    rank = group.profile.rank
-    trust(active <= rank, f"{reader.where} active", f"up to {rank}", active)
+    active = _active(reader, len(group.q))
     start, end = header.span_range(span)
-    raw = int(group.raw is not None and start == 0)
+    raw = group.raw_first if start == 0 else 0
     sigma = group.sigma[:active] + np.uint8(RUNG_SHIFT[rung - 1])
     part = group.q[:, start:end].copy()
     reader.refine_rows(part, sigma, group.classes[start:end].copy(), raw)
@@ -192,22 +246,16 @@ def _refine(
         group.rungs[1] = rung
 
 
-def _reconstruct(
-    header: FrameHeader,
-    profile: Profile,
-    geometry: Geometry,
-    group: Symbols,
-    k: np.ndarray,
-    v: np.ndarray,
-) -> None:
-    head, tokens, active = header.tokens - header.tail, header.tokens, group.active
+def _values(header: FrameHeader, profile: Profile, symbols: Symbols) -> np.ndarray:
+    """Decoded components f32 `[active, tokens]`."""
+    head, tokens, active = header.tokens - header.tail, header.tokens, symbols.active
     y = np.empty((active, tokens), np.float32)
-    for (start, end), rung in zip(((0, head), (head, tokens)), group.rungs):
+    for (start, end), rung in zip(((0, head), (head, tokens)), symbols.rungs):
         if start < end:
-            classes = group.classes[start:end].copy()
+            classes = symbols.classes[start:end].copy()
             rans.dequantize(
-                group.q[:active, start:end].copy(),
-                group.sigma,
+                symbols.q[:active, start:end].copy(),
+                symbols.sigma,
                 RUNG_SHIFT[rung],
                 classes,
                 profile.centroids,
@@ -215,13 +263,44 @@ def _reconstruct(
                 start,
                 y,
             )
-    if group.scale is None:
-        x = y.T @ group.profile.synthesis[:active]
+    return y
+
+
+def _shared(
+    header: FrameHeader,
+    profile: Profile,
+    deep: DeepTransform,
+    grid: dict[tuple[int, int], Symbols],
+    tokens: np.ndarray | None,
+) -> list[np.ndarray]:
+    """Leading components f32 `[tokens, M]` of each group; none without the shared ones."""
+    if (0, 0) not in grid:
+        return []
+    z = deep.inverse(_values(header, profile, grid[0, 0]).T, tokens)
+    return np.split(z, profile.layer_groups, axis=1)
+
+
+def _reconstruct(
+    header: FrameHeader,
+    profile: Profile,
+    geometry: Geometry,
+    group: ProfileGroup,
+    symbols: Symbols,
+    shared: np.ndarray | None,
+    k: np.ndarray,
+    v: np.ndarray,
+) -> None:
+    y, active = _values(header, profile, symbols), symbols.active
+    if shared is not None:
+        first = shared.shape[1]
+        x = shared @ group.synthesis[:first] + y.T @ group.synthesis[first : first + active]
+    elif symbols.scale is None:
+        x = y.T @ group.synthesis[:active]
     else:
-        x = np.zeros((tokens, group.profile.width), np.float32)
-        x[:, :active] = y.T * group.scale[:active]
-    x += group.mean
-    block.scatter(geometry, group.profile, x, header.first_position, group.raw, k, v)
+        x = np.zeros((header.tokens, group.width), np.float32)
+        x[:, :active] = y.T * symbols.scale[:active]
+    x += symbols.mean
+    block.scatter(geometry, group, x, header.first_position, symbols.raw, k, v)
 
 
 def _exact_layers(

@@ -10,6 +10,7 @@ import numpy as np
 from kvtier import block, exact, rans
 from kvtier.crc import crc32c
 from kvtier.data_free import statistics, value_weight
+from kvtier.deep import DeepTransform, pooled_octaves
 from kvtier.errors import require
 from kvtier.frame import BASE, FrameHeader, Part, SegmentEntry, Span
 from kvtier.identity import ZERO_DIGEST, Namespace, NamespaceKind, token_array, token_digest
@@ -34,11 +35,13 @@ class ChunkId:
 class _Group:
     """Indices of one group at every rung, i32 `[R, tokens]` each, and the errors they leave.
 
-    distortion f64[rungs, 2]: squared error of head and tail tokens.
+    class_row: whether the group's base says the classes. distortion f64[rungs, 2]: squared error of
+    head and tail tokens.
     """
 
     side: bytes
     raw: int
+    class_row: bool
     classes: np.ndarray
     sigma: np.ndarray
     q: list[np.ndarray]
@@ -78,10 +81,13 @@ def encode_chunk(
     assert profile is not None
     profile.check_geometry(geometry)
     parts = default_parts(profile, tokens)
-    grid = [
-        _quantize(namespace, profile, index, chunk.first_position, k, v)
-        for index in range(len(profile.groups))
-    ]
+    if profile.deep is not None:
+        grid = _quantize_deep(namespace, profile, profile.deep, chunk, k, v)
+    else:
+        grid = [
+            _quantize(namespace, profile, index, chunk.first_position, k, v)
+            for index in range(len(profile.groups))
+        ]
     entries, segments = [], []
     for part in range(len(parts)):
         for entry, data in _part_segments(profile, parts, part, grid, tokens):
@@ -133,7 +139,7 @@ def _frame(
         chunk.first_position,
         len(tokens),
         profile.tail_tokens if profile else 0,
-        profile.layer_groups if profile else len(namespace.geometry.stored_layers),
+        profile.frame_layer_groups if profile else len(namespace.geometry.stored_layers),
         profile.head_groups if profile else 1,
         namespace.geometry.dtype,
         parts,
@@ -167,22 +173,66 @@ def _quantize(
         y = (x - group.mean) @ group.analysis.T
         sigma = group.sigma_index
     y[:raw] = 0
-    classes = _classes(profile, group, y, first_position)
+    classes = np.zeros(len(y), np.int8)
+    if profile.class_rows:
+        classes = token_classes(profile, token_octaves(group, y), first_position)
+    return _coded(profile, side, raw, profile.class_rows, classes, y, sigma)
+
+
+def _quantize_deep(
+    namespace: Namespace,
+    profile: Profile,
+    deep: DeepTransform,
+    chunk: ChunkId,
+    k: np.ndarray,
+    v: np.ndarray,
+) -> list[_Group]:
+    """The shared components, then what each group keeps of its own."""
+    geometry, position = namespace.geometry, chunk.first_position
+    raw, ids = int(profile.raw_first and position == 0), token_array(chunk.tokens)
+    components, octaves = [], []
+    for group in profile.groups:
+        y = (block.gather(geometry, group, k, v, position) - group.mean) @ group.analysis.T
+        y[:raw] = 0
+        components.append(y)
+        octaves.append(token_octaves(group, y))
+    classes = np.zeros(len(ids), np.int8)
+    if profile.class_rows:
+        classes = token_classes(profile, pooled_octaves(np.array(octaves)), position)
+    shared = deep.forward(np.hstack([y[:, : deep.leading] for y in components]), ids)
+    shared[:raw] = 0
+    grid = [_coded(profile, b"", raw, profile.class_rows, classes, shared, deep.sigma_index)]
+    for group, y in zip(profile.groups, components):
+        side = block.raw_token(geometry, group, k, v) if raw else b""
+        own, sigma = y[:, deep.leading :], group.sigma_index[deep.leading :]
+        grid.append(_coded(profile, side, raw, False, classes, own, sigma))
+    return grid
+
+
+def _coded(
+    profile: Profile,
+    side: bytes,
+    raw: int,
+    class_row: bool,
+    classes: np.ndarray,
+    y: np.ndarray,
+    sigma: np.ndarray,
+) -> _Group:
     q = _indices(profile, y, classes)
     errors = _distortion(profile, y, q, sigma, classes, raw)
-    return _Group(side, raw, classes, np.ascontiguousarray(sigma), q, errors)
+    return _Group(side, raw, class_row, classes, np.ascontiguousarray(sigma), q, errors)
 
 
-def _classes(
-    profile: Profile, group: ProfileGroup, y: np.ndarray, first_position: int
-) -> np.ndarray:
-    """Class i8 of each token: the linear probe of its coefficients plus the curve."""
-    if not profile.class_rows:
-        return np.zeros(len(y), np.int8)
+def token_octaves(group: ProfileGroup, y: np.ndarray) -> np.ndarray:
+    """log2 of each token's step by the linear probe of its coefficients, but for the curve."""
     features = np.clip(y / group.sigma, -FEATURE_MAX, FEATURE_MAX)
-    octaves = features @ group.probe[:-1] + group.probe[-1]
-    octaves += profile.octaves(first_position, len(y))
-    return np.clip(np.round(2 * octaves), profile.class_min, profile.class_max).astype(np.int8)
+    return features @ group.probe[:-1] + group.probe[-1]
+
+
+def token_classes(profile: Profile, octaves: np.ndarray, first_position: int) -> np.ndarray:
+    """Class i8 of each token, the curve added."""
+    halves = np.round(2 * (octaves + profile.octaves(first_position, len(octaves))))
+    return np.clip(halves, profile.class_min, profile.class_max).astype(np.int8)
 
 
 def _indices(profile: Profile, y: np.ndarray, classes: np.ndarray) -> list[np.ndarray]:
@@ -236,18 +286,21 @@ def _distortion(
 def _part_segments(
     profile: Profile, parts: tuple[Part, ...], index: int, grid: list[_Group], tokens: int
 ) -> list[tuple[SegmentEntry, bytes]]:
-    """Segments of one part: layer groups of a head group, merged until they are large enough."""
+    """Segments of one part: layer groups of a head group, merged until they are large enough; the
+    shared components of a deep profile stay alone."""
     part, out = parts[index], []
     tail = min(profile.tail_tokens, tokens)
     start = tokens - tail if part.span == Span.TAIL else 0
     end = tokens - tail if part.span == Span.HEAD else tokens
     for head in range(profile.head_groups):
         first, rows = 0, []
-        for layer in range(profile.layer_groups):
+        last = profile.frame_layer_groups - 1
+        for layer in range(last + 1):
             group = grid[layer * profile.head_groups + head]
             rows.append(_rows(profile, group, part.rung, start, end))
             full = sum(row.bytes for row in rows) >= SEGMENT_BYTES_MIN
-            if full or layer == profile.layer_groups - 1:
+            shared = layer == 0 and profile.deep is not None
+            if full or shared or layer == last:
                 data = write_segment(rows)
                 groups = [
                     grid[i * profile.head_groups + head] for i in range(first, first + len(rows))
@@ -277,7 +330,7 @@ def _rows(profile: Profile, group: _Group, rung: int, start: int, end: int) -> G
         active = _active(fine)
         side = struct.pack("<H", active) + group.side
         row = None
-        if profile.class_rows:
+        if group.class_row:
             values = classes.astype(np.int32) - profile.class_centre
             row = (values.reshape(1, -1), profile.class_table)
         return base_group(side, raw, classes, row, fine[:active], group.sigma[:active])

@@ -380,10 +380,10 @@ def verify_identity(header: FrameHeader, namespace: Namespace) -> None:
     )
     stored = len(geometry.stored_layers)
     require(
-        header.layer_groups <= stored and header.head_groups <= geometry.kv_heads,
+        header.layer_groups <= stored + 1 and header.head_groups <= geometry.kv_heads,
         "frame's groups",
         f"{header.layer_groups} by {header.head_groups}",
-        f"at most {stored} layers by {geometry.kv_heads} heads",
+        f"at most {stored} layers, one more if deep, by {geometry.kv_heads} heads",
     )
 
 

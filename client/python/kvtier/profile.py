@@ -12,8 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
+from kvtier import deep
 from kvtier.crc import crc32c
-from kvtier.errors import CorruptChunkError, InvalidRequestError, require, trust
+from kvtier.errors import CorruptChunkError, require, trust
 from kvtier.identity import Geometry
 from kvtier.tables import CONTEXTS, INDEX_OF_ONE, TABLES
 
@@ -110,10 +111,16 @@ class Profile:
     loss: tuple[LossPoint, ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
     id: bytes = field(default=b"")
+    deep: deep.DeepTransform | None = None
 
     def group(self, layer_group: int, head_group: int) -> ProfileGroup:
         """The group at a place of the grid."""
         return self.groups[layer_group * self.head_groups + head_group]
+
+    @property
+    def frame_layer_groups(self) -> int:
+        """Layer groups of a frame: those of the profile, behind the shared components if deep."""
+        return self.layer_groups + (self.deep is not None)
 
     @property
     def statistics_in_frame(self) -> bool:
@@ -200,8 +207,6 @@ def _read(reader: _Reader, head: tuple, profile_id: bytes) -> Profile:
     _, _, kind, flags, shape, step, rungs, tail, layer_groups, head_groups = head[:10]
     low, high, centre, class_table, curve, levels, loss, reserved = head[10:]
     trust(kind <= 4, "profile kind", "0..4", kind)
-    if kind == ProfileKind.DEEP:
-        raise InvalidRequestError("profile kind is 4 (deep), expected 0..3 in this version")
     trust(flags <= 3, "profile flags", "0..3", flags)
     trust(reserved == 0, "reserved profile field", 0, reserved)
     trust(step > 0 and math.isfinite(step), "profile step", "finite and positive", step)
@@ -240,6 +245,7 @@ def _read(reader: _Reader, head: tuple, profile_id: bytes) -> Profile:
         loss_rows,
         points,
         profile_id,
+        deep.read(reader, groups, head_groups) if kind == ProfileKind.DEEP else None,
     )
 
 
@@ -326,6 +332,8 @@ def to_bytes(profile: Profile) -> bytes:
         out += struct.pack("<If", position, octaves)
     for group in profile.groups:
         out += _group_bytes(group)
+    if profile.deep is not None:
+        out += deep.to_bytes(profile.deep)
     return bytes(out) + struct.pack("<I", crc32c(bytes(out)))
 
 

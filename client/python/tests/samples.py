@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kvtier.crc import crc32c
 from kvtier.data_free import data_free
-from kvtier.decoder import decode_chunk, frame_segments
+from kvtier.deep import DeepTransform, TokenPrediction
+from kvtier.decoder import Segments, decode_chunk, decode_symbols, frame_segments
 from kvtier.dtype import Dtype
 from kvtier.encoder import ChunkId, encode_chunk
 from kvtier.frame import FrameHeader, verify
@@ -49,7 +51,7 @@ def trained(shape: Geometry, kind: ProfileKind, seed: int = 1) -> Profile:
     stored, heads = shape.stored_layers, tuple(range(shape.kv_heads))
     by_head = kind == ProfileKind.HEAD
     head_lists = [(head,) for head in heads] if by_head else [heads]
-    step = 2 if kind == ProfileKind.JOINT else 1
+    step = 2 if kind in (ProfileKind.JOINT, ProfileKind.DEEP) else 1
     layer_lists = [stored[i : i + step] for i in range(0, len(stored), step)]
     groups = []
     for layers in layer_lists:
@@ -71,8 +73,25 @@ def trained(shape: Geometry, kind: ProfileKind, seed: int = 1) -> Profile:
         class_table=26,
         provenance="random",
         curve=((0, -0.5), (8, 0.0)),
+        deep=_deep(random, len(groups)) if kind == ProfileKind.DEEP else None,
     )
     return parse(to_bytes(profile), shape)
+
+
+def _deep(random: np.random.Generator, groups: int) -> DeepTransform:
+    """Most components shared; a vocabulary of 900 of the 1,000 ids in use."""
+    leading = 50
+    rank = leading * groups
+    basis, _ = np.linalg.qr(random.normal(size=(rank, rank)))
+    sigma = np.linspace(4, 0.1, rank).astype(np.float32)
+    prediction = TokenPrediction(
+        2,
+        np.array([0.02, 0.01, 0.01], np.float32),
+        random.integers(-127, 128, (900, 3)).astype(np.int8),
+        random.normal(size=(rank, 6)).astype(np.float16).astype(np.float32) * 0.25,
+    )
+    matrix = basis.astype(np.float16).astype(np.float32)
+    return DeepTransform(leading, sigma, sigma_index(sigma, 0.5), matrix, prediction)
 
 
 def _group(
@@ -95,6 +114,11 @@ def _group(
     )
 
 
+def checksum(data: bytes) -> bytes:
+    """What ends a profile's file."""
+    return crc32c(data).to_bytes(4, "little")
+
+
 def profile_for(space: Namespace, name: str) -> Profile:
     if name == "data-free":
         return data_free(space.geometry)
@@ -111,13 +135,19 @@ class Chunk:
     header: FrameHeader
     k: np.ndarray
     v: np.ndarray
+    ids: np.ndarray
 
     def decode(self, frame_bytes: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(rungs, K, V) of the frame or of its first bytes."""
         k, v = np.zeros_like(self.k), np.zeros_like(self.v)
         segments = frame_segments(self.header, self.frame[:frame_bytes])
-        rungs = decode_chunk(self.header, segments, self.profile, self.space.geometry, k, v)
+        rungs = self.decode_into(segments, k, v)
         return rungs, k, v
+
+    def decode_into(self, segments: Segments, k: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Rungs of what the segments hold, decoded into K and V."""
+        shape = self.space.geometry
+        return decode_chunk(self.header, segments, self.profile, shape, k, v, self.ids)
 
 
 def chunk(
@@ -133,6 +163,6 @@ def chunk(
     ids = ids[: index * space.chunk_tokens + tokens]
     key = chunk_keys(space, ids, with_rest=True)[-1]
     k, v = tensors(space.geometry, tokens, seed + index, outliers)
-    name = ChunkId(key, ids[index * space.chunk_tokens :], index * space.chunk_tokens)
-    frame = encode_chunk(space, profile, name, k, v)
-    return Chunk(space, profile, frame, verify(frame, space), k, v)
+    own = ids[index * space.chunk_tokens :]
+    frame = encode_chunk(space, profile, ChunkId(key, own, len(ids) - len(own)), k, v)
+    return Chunk(space, profile, frame, verify(frame, space), k, v, own)

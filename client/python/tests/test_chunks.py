@@ -13,7 +13,7 @@ from kvtier.errors import CorruptChunkError, InvalidRequestError, KvtierError
 from kvtier.frame import Span, read_header, verify
 from kvtier.segment import SegmentReader
 
-PROFILES = ("data-free", "layer", "joint", "head")
+PROFILES = ("data-free", "layer", "joint", "head", "deep")
 
 
 def relative_error(actual: np.ndarray, expected: np.ndarray, dtype: Dtype) -> float:
@@ -119,7 +119,7 @@ def test_subset_of_head_groups_leaves_the_others_untouched() -> None:
         if made.header.segments[i].head_group == 1
     }
     k, v = np.full_like(made.k, 77), np.full_like(made.v, 77)
-    rungs = decode_chunk(made.header, segments, made.profile, space.geometry, k, v)
+    rungs = made.decode_into(segments, k, v)
     assert (rungs[:, 0] == -1).all() and (rungs[:, 1] == [1, 2]).all()
     assert (k[:, :, 0] == 77).all() and (v[:, :, 0] == 77).all()
     _, whole, _ = made.decode()
@@ -133,7 +133,7 @@ def test_refinement_without_its_lower_rung_is_left_out() -> None:
     for i in made.header.segments_of(1):
         del segments[i]
     k, v = np.zeros_like(made.k), np.zeros_like(made.v)
-    rungs = decode_chunk(made.header, segments, made.profile, space.geometry, k, v)
+    rungs = made.decode_into(segments, k, v)
     assert (rungs == [1, 0]).all()
 
 
@@ -154,7 +154,7 @@ def test_every_cut_and_flip_is_refused_or_harmless(exact: bool) -> None:
             verify(bytes(bad), made.space)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(5))
 def test_damage_behind_the_checksum_is_refused_or_decodes_within_bounds(seed: int) -> None:
     """Segment streams with any bytes: a typed error or numbers, never a crash, never a hang."""
     space = samples.namespace()

@@ -24,7 +24,8 @@ UNIT = {Dtype.F16: 2.0**-10, Dtype.BF16: 2.0**-7, Dtype.F32: 2.0**-23}
 # An element is a float32 sum of up to 64 products, which each CPU's BLAS (and Java) adds in an
 # order of its own. Two orders differ by about sqrt(64) roundings, each 2^-24 of the products'
 # size: at most the token's norm times 4, the condition number of the matrices in the vectors
-# (`samples.trained`). Seen across two CPUs, and across Java and numpy: 2.5 * 2^-24 of the norm.
+# (`samples.trained`; the second one of a deep profile is orthogonal). Seen
+# across two CPUs, and across Java and numpy: 2.5 * 2^-24 of the norm.
 ORDER = 8 * 4 * 2.0**-24
 
 
@@ -38,6 +39,7 @@ class Case:
     frame: bytes
     header: FrameHeader
     cuts: list[dict]
+    tokens: list[int]
 
     @staticmethod
     def of(recorded: dict, frame: str, cuts: list[dict]) -> Case:
@@ -46,7 +48,8 @@ class Case:
         if space.kind == NamespaceKind.ADAPTIVE:
             shape = space.geometry
             profile = parse(bytes.fromhex(file), shape) if file else data_free(shape)
-        return Case(recorded["name"], space, profile, data, verify(data, space), cuts)
+        header, tokens = verify(data, space), recorded["tokens"]
+        return Case(recorded["name"], space, profile, data, header, cuts, tokens)
 
     def decode(self, frame_bytes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(rungs, K, V) of the frame's first bytes."""
@@ -54,7 +57,7 @@ class Case:
         size = (len(shape.stored_layers), self.header.tokens, shape.kv_heads, shape.key_dim)
         k, v = (np.zeros(size, shape.dtype.numpy) for _ in range(2))
         segments = frame_segments(self.header, self.frame[:frame_bytes])
-        rungs = decode_chunk(self.header, segments, self.profile, shape, k, v)
+        rungs = decode_chunk(self.header, segments, self.profile, shape, k, v, self.tokens)
         return rungs, k, v
 
     def far(self, cut: dict, k: np.ndarray, v: np.ndarray) -> int:

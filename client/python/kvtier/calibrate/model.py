@@ -101,6 +101,10 @@ class CausalModel:
         for parameter in self._model.parameters():
             parameter.requires_grad_(False)
 
+    def embedding(self) -> Tensor:
+        """The input embeddings, float32 `[vocabulary, hidden]`."""
+        return self._model.get_input_embeddings().weight.detach().float()
+
     @torch.no_grad()
     def prefill(self, ids: np.ndarray) -> tuple[Tensor, Tensor]:
         """Cache of `ids`, float16 `[layers, tokens, heads, dim]`, keys after RoPE as an engine

@@ -3,10 +3,11 @@
     python client/python/tests/vectors/make_frames.py
 
 Each case: the namespace's canonical bytes, the profile's file (null: the data-free profile, or none
-when exact), the frame, and for cuts after some parts their length, the rungs of head and tail,
-and K and V in the namespace's dtype, `[stored layers, tokens, KV heads, dim]`, little-endian.
-`symbols`: for each layer group and head group in turn the classes, and q `[R, tokens]` of the whole
-frame, row by row (a token's q is that of its own rung; q of a raw token is 0). All bytes are hex.
+when exact), the chunk's token ids, the frame, and for cuts after some parts their length, the rungs
+of head and tail, and K and V in the namespace's dtype, `[stored layers, tokens, KV heads, dim]`,
+little-endian. `symbols`: for each layer group of the frame and head group in turn the classes, and
+q `[R, tokens]` of the whole frame, row by row (a token's q is that of its own rung; q of a raw
+token is 0). All bytes are hex.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def case(
         "name": name,
         "namespace": space.to_bytes().hex(),
         "profile": to_bytes(profile).hex() if trained and profile else None,
+        "tokens": made.ids.tolist(),
         "key": made.header.key.hex(),
         "encodingId": made.header.encoding_id.hex(),
         "frame": made.frame.hex(),
