@@ -15,10 +15,12 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class RocksChunkStoreTest extends ChunkStoreContract {
@@ -213,6 +215,76 @@ class RocksChunkStoreTest extends ChunkStoreContract {
 
         usableBytes = Long.MAX_VALUE / 2;
         assertThat(put(key(2), meta(2, 1))).isInstanceOf(PutOutcome.Stored.class);
+    }
+
+    /** Moved away, the folder takes no new files, as a broken disk would; moved back it heals. */
+    @Test
+    void put_writeFails_isRefusedForAWhileThenReopensWithAllThatWasAcknowledged() throws Exception {
+        store.close();
+        Duration retryAfter = Duration.ofSeconds(5);
+        store = openWithSmallFiles(retryAfter);
+        List<Integer> acknowledged = new ArrayList<>();
+        assertThat(put(key(0), meta(0, 1))).isInstanceOf(PutOutcome.Stored.class);
+        acknowledged.add(0);
+        Path away = folder.resolve("away");
+        Files.move(folder.resolve("db"), away);
+
+        Throwable failure = null;
+        for (int i = 1; i < 200 && failure == null; i++) {
+            failure = putOrFail(i, acknowledged);
+        }
+
+        assertThat(failure)
+                .isInstanceOf(UnavailableException.class)
+                .hasMessageContaining("check the disk");
+        clock.advance(retryAfter.minusNanos(1));
+        assertThatThrownBy(() -> put(key(300), meta(300, 1)))
+                .isInstanceOf(UnavailableException.class)
+                .hasMessageContaining("refuses puts after a failed write");
+        assertThat(get(store, key(0))).as("reads go on").contains(meta(0, 1));
+        assertThat(store.stats().refused()).isEqualTo(2);
+
+        Files.move(away, folder.resolve("db"));
+        clock.advance(Duration.ofNanos(1));
+        assertThat(put(key(300), meta(300, 1))).isInstanceOf(PutOutcome.Stored.class);
+        acknowledged.add(300);
+        for (int i : acknowledged) {
+            assertThat(get(store, key(i))).as("key %d", i).contains(meta(i, 1));
+        }
+        assertThat(store.stats().quarantined()).isZero();
+        reopen();
+        for (int i : acknowledged) {
+            assertThat(get(store, key(i))).as("key %d", i).contains(meta(i, 1));
+        }
+    }
+
+    /** The failure of a put; null and a new entry of the list when it is acknowledged. */
+    private @Nullable Throwable putOrFail(int i, List<Integer> acknowledged) {
+        try {
+            assertThat(put(key(i), meta(i, 1))).isInstanceOf(PutOutcome.Stored.class);
+            acknowledged.add(i);
+            return null;
+        } catch (StorageException e) {
+            return e;
+        }
+    }
+
+    /** A store that begins a new log file every few values. */
+    private RocksChunkStore openWithSmallFiles(Duration retryAfter) {
+        RocksStoreOptions usual = RocksStoreOptions.of(folder, 64L << 20);
+        RocksStoreOptions options =
+                new RocksStoreOptions(
+                        folder,
+                        usual.bytesMax(),
+                        usual.entriesMax(),
+                        usual.freeBytesMin(),
+                        64 << 10,
+                        usual.openFilesMax(),
+                        usual.quarantineBytesMax(),
+                        retryAfter);
+        StoreFolder files =
+                new StoreFolder(folder, InstantSource.system(), options.quarantineBytesMax());
+        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes);
     }
 
     @Test
