@@ -32,6 +32,7 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
     private final Digest digest;
     private final Profile profile;
     private final GroupEncoder groupEncoder;
+    private final Groups groups;
     private final List<GroupCode> codes = new ArrayList<>();
     private final LaneEncoder lanes = new LaneEncoder();
     private final TokenTables tables;
@@ -51,6 +52,7 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         this.namespace = namespace;
         this.digest = namespace.digest();
         this.profile = profile;
+        groups = new Groups(namespace.geometry());
         groupEncoder = new GroupEncoder(profile, namespace.geometry());
         profile.groups().forEach(g -> codes.add(new GroupCode(g, profile.statisticsInFrame())));
         tables = new TokenTables(namespace.chunkTokens());
@@ -107,7 +109,6 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
     }
 
     private void quantize(KvBlock block) {
-        Groups groups = new Groups(block);
         int n = block.tokens();
         int tail = Math.min(profile.tailTokens(), n);
         int first = firstCoded(block);
@@ -117,9 +118,9 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
             if (rows.length < code.group.width() * n) {
                 rows = new float[code.group.width() * n];
             }
-            groups.gather(code.group, rows);
+            groups.gather(block, code.group, rows, code.group.width());
             if (first > 0) {
-                copyRaw(groups, code);
+                copyRaw(block, code);
             }
             groupEncoder.quantize(code, groups, rows, n, first, block.firstPosition());
             for (int rung = 0; rung < profile.rungs(); rung++) {
@@ -131,11 +132,11 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         }
     }
 
-    private void copyRaw(Groups groups, GroupCode code) {
+    private void copyRaw(KvBlock block, GroupCode code) {
         int bytes = code.group.width() * namespace.geometry().dtype().bytes();
         code.raw = code.raw.length == bytes ? code.raw : new byte[bytes];
         code.hasRaw = true;
-        groups.copyRaw(code.group, MemorySegment.ofArray(code.raw), false);
+        groups.copyRaw(block, code.group, MemorySegment.ofArray(code.raw), false);
     }
 
     private int firstCoded(KvBlock block) {

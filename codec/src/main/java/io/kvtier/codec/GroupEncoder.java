@@ -16,7 +16,7 @@ final class GroupEncoder {
     private final Profile profile;
     private final Geometry geometry;
     private final Reconstruction reconstruction;
-    private final Matrix matrix = new Matrix();
+    private final Analysis analysis = new Analysis();
     private float[] y = new float[0];
     private float[] decoded = new float[0];
     private int[] coarse = new int[0];
@@ -40,12 +40,11 @@ final class GroupEncoder {
             coarse = new int[y.length];
         }
         if (profile.statisticsInFrame()) {
-            measure(code, groups, x, tokens, first);
+            measure(code, groups, turn(x, group.width(), tokens), tokens, first);
         } else {
-            for (int w = 0; w < group.width(); w++) {
-                subtract(x, w * tokens, tokens, code.mean[w]);
-            }
-            matrix.analyze(group.analysis(), group.rank(), group.width(), x, y, tokens);
+            int width = group.width();
+            analysis.multiply(
+                    group.analysis(), group.rank(), width, code.mean, x, width, tokens, y);
         }
         for (int c = 0; c < group.rank(); c++) {
             java.util.Arrays.fill(y, c * tokens, c * tokens + first, 0);
@@ -64,7 +63,7 @@ final class GroupEncoder {
             int at = c * tokens;
             coarsen(code.q, at + from, end - from, rung, coarse, at + from);
             reconstruction.values(
-                    code.sigmaIndex[c], rung, code, steps, coarse, at, decoded, from, end);
+                    code.sigmaIndex[c], rung, code, steps, coarse, at, decoded, at, from, end);
             for (int t = from; t < end; t++) {
                 double error = y[at + t] - decoded[at + t];
                 sum += error * error;
@@ -168,6 +167,16 @@ final class GroupEncoder {
             double sigma = StrictMath.sqrt(square / Math.max(1, tokens - first));
             code.sigmaIndex[w] = index(sigma / profile.step());
         }
+    }
+
+    private static float[] turn(float[] x, int width, int tokens) {
+        float[] out = new float[width * tokens];
+        for (int t = 0; t < tokens; t++) {
+            for (int w = 0; w < width; w++) {
+                out[w * tokens + t] = x[t * width + w];
+            }
+        }
+        return out;
     }
 
     private static int index(double ratio) {

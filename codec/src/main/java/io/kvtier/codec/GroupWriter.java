@@ -16,26 +16,38 @@ final class GroupWriter {
     /** Half a unit of f16's smallest numbers. */
     private static final float HALF_SUBNORMAL = 0x1p-25f;
 
+    /** Components that are turned to columns together: a cache line. */
+    private static final int COLUMNS = 16;
+
+    /** Keeps rows of 256 floats out of the same few cache sets. */
+    private static final int ROW_GAP = 16;
+
     private static final float SQRT_2 = 1.4142137f;
 
     private final Profile profile;
     private final Geometry geometry;
     private final Reconstruction reconstruction;
-    private final Matrix matrix = new Matrix();
+    private final Synthesis synthesis = new Synthesis();
+    private final Groups groups;
+
+    /** Rows of values, token after token. */
     private float[] y = new float[0];
+
+    /** A group's channels of token after token. */
     private float[] x = new float[0];
+
     private float[] headSteps = new float[0];
     private float[] tailSteps = new float[0];
-    private int[] live = new int[0];
+    private float[] scales = new float[0];
 
     GroupWriter(Profile profile, Geometry geometry) {
         this.profile = profile;
         this.geometry = geometry;
         reconstruction = new Reconstruction(profile);
+        groups = new Groups(geometry);
     }
 
     DecodedChunk write(List<GroupCode> codes, KvBlock target, int tail) {
-        Groups groups = new Groups(target);
         int stored = geometry.storedLayers().size();
         boolean bounded = profile.statisticsInFrame();
         List<Float> unknown = Collections.nCopies(bounded ? stored : 0, Float.NaN);
@@ -53,11 +65,12 @@ final class GroupWriter {
             }
             reconstruct(code, target.tokens(), tail);
             if (bounded) {
-                addBounds(code, groups, target.tokens(), keys, values);
+                addBounds(code, target.tokens(), keys, values);
             }
-            groups.scatter(code.group, x, code.hasRaw ? 1 : 0, target.tokens());
+            int stride = Synthesis.stride(code.group.width());
+            groups.scatter(target, code.group, x, stride, code.hasRaw ? 1 : 0, target.tokens());
             if (code.hasRaw) {
-                groups.copyRaw(code.group, MemorySegment.ofArray(code.raw), true);
+                groups.copyRaw(target, code.group, MemorySegment.ofArray(code.raw), true);
             }
             headRung = Math.min(headRung, code.headRung);
             tailRung = Math.min(tailRung, code.tailRung);
@@ -68,12 +81,9 @@ final class GroupWriter {
     }
 
     private void reconstruct(GroupCode code, int n, int tail) {
-        int rank = code.group.rank();
         int width = code.group.width();
-        if (x.length < width * n) {
-            x = new float[width * n];
-            y = new float[width * n];
-            live = new int[width];
+        if (x.length < Synthesis.size(n, width)) {
+            x = new float[Synthesis.size(n, width)];
         }
         if (headSteps.length < n) {
             headSteps = new float[n];
@@ -83,32 +93,30 @@ final class GroupWriter {
             headSteps[t] = reconstruction.step(code.classes[t], code.headRung);
             tailSteps[t] = reconstruction.step(code.classes[t], code.tailRung);
         }
-        float[] out = profile.statisticsInFrame() ? x : y;
-        int count = 0;
-        for (int c = 0; c < rank; c++) {
-            if (c < code.active && isLive(code.q, c * n, n)) {
-                values(code, c, n, tail, out);
-                live[count++] = c;
-            } else if (profile.statisticsInFrame()) {
-                Arrays.fill(out, c * n, c * n + n, 0);
-            }
-        }
         if (profile.statisticsInFrame()) {
-            denormalize(code, n);
+            denormalize(code, n, tail);
             return;
         }
-        for (int w = 0; w < width; w++) {
-            Arrays.fill(x, w * n, w * n + n, code.mean[w]);
+        if (y.length < Synthesis.rowSize(n)) {
+            y = new float[Synthesis.rowSize(n)];
         }
-        matrix.synthesize(code.group.synthesis(), live, count, width, y, x, n);
+        Arrays.fill(y, n, Synthesis.rowSize(n), 0);
+        synthesis.begin(code.group.rank(), n);
+        for (int c = 0; c < code.active; c++) {
+            if (isLive(code.q, c * n, n)) {
+                values(code, c, n, tail, 0);
+                synthesis.add(c, y);
+            }
+        }
+        synthesis.write(code.group.synthesis(), width, code.mean, x);
     }
 
-    private void values(GroupCode code, int c, int n, int tail, float[] out) {
+    private void values(GroupCode code, int c, int n, int tail, int to) {
         int index = code.sigmaIndex[c];
         int at = c * n;
         int cut = n - tail;
-        reconstruction.values(index, code.headRung, code, headSteps, code.q, at, out, 0, cut);
-        reconstruction.values(index, code.tailRung, code, tailSteps, code.q, at, out, cut, n);
+        reconstruction.values(index, code.headRung, code, headSteps, code.q, at, y, to, 0, cut);
+        reconstruction.values(index, code.tailRung, code, tailSteps, code.q, at, y, to, cut, n);
     }
 
     private static boolean isLive(int[] q, int at, int n) {
@@ -119,37 +127,65 @@ final class GroupWriter {
         return bits != 0;
     }
 
-    private void denormalize(GroupCode code, int n) {
-        int heads = code.group.heads().length;
-        int row = 0;
-        for (int part = 0; part < code.scale.length; part++) {
-            int rows = heads * (part % 2 == 0 ? geometry.keyDim() : geometry.valueDim());
-            float scale = code.scale[part];
-            for (int w = row; w < row + rows; w++) {
-                float mean = code.mean[w];
-                for (int t = w * n; t < w * n + n; t++) {
-                    x[t] = x[t] * scale + mean;
+    /** Channels are components: some rows of values at a time become columns. */
+    private void denormalize(GroupCode code, int n, int tail) {
+        int width = code.group.width();
+        int stride = Synthesis.stride(width);
+        int row = n + ROW_GAP;
+        if (y.length < COLUMNS * row) {
+            y = new float[COLUMNS * row];
+        }
+        fillScales(code);
+        for (int w = 0; w < width; w += COLUMNS) {
+            int columns = Math.min(COLUMNS, width - w);
+            for (int j = 0; j < columns; j++) {
+                if (w + j < code.active) {
+                    values(code, w + j, n, tail, j * row);
+                } else {
+                    Arrays.fill(y, j * row, j * row + n, 0);
                 }
             }
-            row += rows;
+            for (int t = 0; t < n; t++) {
+                for (int j = 0; j < columns; j++) {
+                    x[t * stride + w + j] = y[j * row + t] * scales[w + j] + code.mean[w + j];
+                }
+            }
         }
+    }
+
+    private void fillScales(GroupCode code) {
+        if (scales.length < code.group.width()) {
+            scales = new float[code.group.width()];
+        }
+        int row = 0;
+        for (int part = 0; part < code.scale.length; part++) {
+            Arrays.fill(scales, row, row + channels(code, part), code.scale[part]);
+            row += channels(code, part);
+        }
+    }
+
+    /** Channels of a part: a layer's keys when even, its values when odd. */
+    private int channels(GroupCode code, int part) {
+        int dim = part % 2 == 0 ? geometry.keyDim() : geometry.valueDim();
+        return code.group.heads().length * dim;
     }
 
     /**
      * Rows are those before RoPE, whose pairs keep their length: an element grows by √2 at most.
      */
-    private void addBounds(
-            GroupCode code, Groups groups, int n, List<Float> keys, List<Float> values) {
+    private void addBounds(GroupCode code, int n, List<Float> keys, List<Float> values) {
         int[] layers = code.group.layers();
-        int heads = code.group.heads().length;
         int rung = Math.min(code.headRung, code.tailRung);
+        int stride = Synthesis.stride(code.group.width());
         int row = 0;
         for (int part = 0; part < code.scale.length; part++) {
             boolean isKey = part % 2 == 0;
-            int rows = heads * (isKey ? geometry.keyDim() : geometry.valueDim());
+            int rows = channels(code, part);
             float max = 0;
-            for (int i = row * n; i < (row + rows) * n; i++) {
-                max = Math.max(max, Math.abs(x[i]));
+            for (int t = 0; t < n; t++) {
+                for (int i = t * stride + row; i < t * stride + row + rows; i++) {
+                    max = Math.max(max, Math.abs(x[i]));
+                }
             }
             row += rows;
             float step = reconstruction.step(0, rung) * reconstruction.errorMax();

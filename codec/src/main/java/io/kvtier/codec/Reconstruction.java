@@ -37,6 +37,7 @@ final class Reconstruction {
      * @param code of the group, for the classes of its tokens
      * @param steps of the chunk's tokens at the rung
      * @param q indices at the rung, token t at {@code at + t}
+     * @param out their values, token t at {@code to + t}
      */
     void values(
             int sigmaIndex,
@@ -46,12 +47,17 @@ final class Reconstruction {
             int[] q,
             int at,
             float[] out,
+            int to,
             int from,
             int end) {
         int base = sigmaIndex + Rungs.shift(rung);
         int wide = end - (end - from) % LANES;
         for (int t = from; t < wide; t += LANES) {
             IntVector value = IntVector.fromArray(INTS, q, at + t);
+            if (value.eq(0).allTrue()) {
+                FloatVector.zero(FLOATS).intoArray(out, to + t);
+                continue;
+            }
             IntVector magnitude = value.abs();
             IntVector.fromArray(INTS, code.classes, t)
                     .mul(-2)
@@ -65,7 +71,7 @@ final class Reconstruction {
                     ((FloatVector) magnitude.convert(VectorOperators.I2F, 0))
                             .sub(FloatVector.fromArray(FLOATS, centroids, 0, cells, 0))
                             .mul(FloatVector.fromArray(FLOATS, steps, t));
-            y.blend(y.neg(), value.lt(0).cast(FLOATS)).intoArray(out, at + t);
+            y.blend(y.neg(), value.lt(0).cast(FLOATS)).intoArray(out, to + t);
         }
         for (int t = wide; t < end; t++) {
             int value = q[at + t];
@@ -73,7 +79,7 @@ final class Reconstruction {
             int table = GaussianTables.clamp(base - 2 * code.classes[t]);
             float centroid = centroids[table * CONTEXTS + Math.min(magnitude, CONTEXTS - 1)];
             float y = (magnitude - centroid) * steps[t];
-            out[at + t] = value < 0 ? -y : y;
+            out[to + t] = value < 0 ? -y : y;
         }
     }
 

@@ -3,55 +3,83 @@ package io.kvtier.codec;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Rope;
 import java.util.List;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Cosines and sines of one RoPE setting at the positions of one chunk. Rows of a key head are
- * channel-major: channel i at {@code from + i·stride + t}.
+ * Cosines and sines of one RoPE setting at the positions of one chunk after another: {@link #begin}
+ * before each.
  *
  * <p>J. Su et al., RoFormer, arXiv 2104.09864; Llama-3 scaling as in Meta's reference code.
  */
 final class Rotation {
-    private final Rope rope;
-    private final int tokens;
-    private final float[] cos;
-    private final float[] sin;
+    private static final VectorSpecies<Float> WIDE = FloatVector.SPECIES_PREFERRED;
 
-    Rotation(Rope rope, int firstPosition, int tokens) {
-        this.rope = rope;
-        this.tokens = tokens;
-        int pairs = rope.rotaryDims() / 2;
-        cos = new float[pairs * tokens];
-        sin = new float[pairs * tokens];
-        for (int pair = 0; pair < pairs; pair++) {
-            double frequency = frequency(rope, pair);
-            for (int t = 0; t < tokens; t++) {
-                double angle = ((double) firstPosition + t) * frequency;
-                cos[pair * tokens + t] = (float) StrictMath.cos(angle);
-                sin[pair * tokens + t] = (float) StrictMath.sin(angle);
+    private final double[] frequencies;
+    private final boolean halves;
+    private int firstPosition;
+    private int tokens;
+
+    /** Of pair p of token t at {@code t·pairs + p}. */
+    private float[] cos = new float[0];
+
+    private float[] sin = new float[0];
+
+    Rotation(Rope rope) {
+        halves = rope.style() == Rope.Style.ROTATE_HALF;
+        frequencies = new double[rope.rotaryDims() / 2];
+        for (int pair = 0; pair < frequencies.length; pair++) {
+            frequencies[pair] = frequency(rope, pair);
+        }
+    }
+
+    /** Moves to a chunk's positions. */
+    void begin(int position, int count) {
+        if (position == firstPosition && count == tokens) {
+            return;
+        }
+        firstPosition = position;
+        tokens = count;
+        int pairs = frequencies.length;
+        if (cos.length < pairs * tokens) {
+            cos = new float[pairs * tokens];
+            sin = new float[pairs * tokens];
+        }
+        for (int t = 0; t < tokens; t++) {
+            for (int pair = 0; pair < pairs; pair++) {
+                double angle = ((double) position + t) * frequencies[pair];
+                cos[t * pairs + pair] = (float) StrictMath.cos(angle);
+                sin[t * pairs + pair] = (float) StrictMath.sin(angle);
             }
         }
     }
 
     boolean isNone() {
-        return cos.length == 0;
+        return frequencies.length == 0;
     }
 
-    /** Rotates a head's rows forwards (apply) or backwards (undo). */
-    void rotate(float[] rows, int from, int stride, boolean apply) {
-        int pairs = rope.rotaryDims() / 2;
-        boolean half = rope.style() == Rope.Style.ROTATE_HALF;
-        for (int pair = 0; pair < pairs; pair++) {
-            int a = from + (half ? pair : 2 * pair) * stride;
-            int b = from + (half ? pair + pairs : 2 * pair + 1) * stride;
-            int at = pair * tokens;
-            for (int t = 0; t < tokens; t++) {
-                float x = rows[a + t];
-                float y = rows[b + t];
-                float c = cos[at + t];
-                float s = apply ? sin[at + t] : -sin[at + t];
-                rows[a + t] = x * c - y * s;
-                rows[b + t] = y * c + x * s;
-            }
+    /** Rotates a head of token t, whose channels begin at {@code at}, forwards or backwards. */
+    void rotate(float[] x, int at, int t, boolean apply) {
+        int pairs = frequencies.length;
+        int pair = 0;
+        for (; halves && pair + WIDE.length() <= pairs; pair += WIDE.length()) {
+            FloatVector a = FloatVector.fromArray(WIDE, x, at + pair);
+            FloatVector b = FloatVector.fromArray(WIDE, x, at + pair + pairs);
+            FloatVector c = FloatVector.fromArray(WIDE, cos, t * pairs + pair);
+            FloatVector s = FloatVector.fromArray(WIDE, sin, t * pairs + pair);
+            s = apply ? s : s.neg();
+            a.mul(c).sub(b.mul(s)).intoArray(x, at + pair);
+            b.mul(c).add(a.mul(s)).intoArray(x, at + pair + pairs);
+        }
+        for (; pair < pairs; pair++) {
+            int i = at + (halves ? pair : 2 * pair);
+            int j = i + (halves ? pairs : 1);
+            float a = x[i];
+            float b = x[j];
+            float c = cos[t * pairs + pair];
+            float s = apply ? sin[t * pairs + pair] : -sin[t * pairs + pair];
+            x[i] = a * c - b * s;
+            x[j] = b * c + a * s;
         }
     }
 
