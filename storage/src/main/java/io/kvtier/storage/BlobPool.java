@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -37,6 +38,7 @@ public final class BlobPool implements AutoCloseable {
 
     private final BlobPoolOptions options;
     private final ReentrantLock lock = new ReentrantLock();
+    private final Condition mappingEnded = lock.newCondition();
     private final SlabSpace space = new SlabSpace();
     private final List<Reclaimer> reclaimers = new CopyOnWriteArrayList<>();
     private final Set<Allocation> ledger = ConcurrentHashMap.newKeySet();
@@ -44,6 +46,7 @@ public final class BlobPool implements AutoCloseable {
     private long outstandingBytes;
     private long outstandingBlobs;
     private long slabCount;
+    private int mapping; // slabs that are counted in mappedBytes and not yet in space
     private boolean closed;
 
     /** Maps nothing yet. */
@@ -185,24 +188,32 @@ public final class BlobPool implements AutoCloseable {
         long index;
         lock.lock();
         try {
-            if (closed) {
-                throw new UnavailableException("the blob pool is closed");
-            }
-            Extent extent = space.take(pages);
-            if (extent != null) {
-                count(pages);
-                return extent;
-            }
-            if (options.bytesMax() - mappedBytes < pages) {
-                takeIdle(unmapped, 0);
-            }
-            long room = (options.bytesMax() - mappedBytes) & -Slab.PAGE_BYTES;
-            if (room < pages) {
-                return null;
+            long room = -1;
+            while (room < pages) {
+                if (closed) {
+                    throw new UnavailableException("the blob pool is closed");
+                }
+                Extent extent = space.take(pages);
+                if (extent != null) {
+                    count(pages);
+                    return extent;
+                }
+                if (options.bytesMax() - mappedBytes < pages) {
+                    takeIdle(unmapped, 0);
+                }
+                room = (options.bytesMax() - mappedBytes) & -Slab.PAGE_BYTES;
+                if (room < pages && mapping == 0) {
+                    return null;
+                }
+                if (room < pages) {
+                    // Another thread maps the last of the room, most of which will then be free.
+                    mappingEnded.awaitUninterruptibly();
+                }
             }
             slabBytes = Math.max(pages, Math.min(Slab.roundUp(options.slabBytes()), room));
             index = slabCount++;
             mappedBytes += slabBytes;
+            mapping++;
             count(pages);
         } finally {
             lock.unlock();
@@ -223,20 +234,27 @@ public final class BlobPool implements AutoCloseable {
                 mappedBytes -= slabBytes;
                 outstandingBytes -= pages;
                 outstandingBlobs--;
+                endMapping();
             } finally {
                 lock.unlock();
             }
             return null;
         }
-        if (slabBytes > pages) {
-            lock.lock();
-            try {
+        lock.lock();
+        try {
+            if (slabBytes > pages) {
                 space.give(new Extent(slab, pages, slabBytes - pages));
-            } finally {
-                lock.unlock();
             }
+            endMapping();
+        } finally {
+            lock.unlock();
         }
         return new Extent(slab, 0, pages);
+    }
+
+    private void endMapping() {
+        mapping--;
+        mappingEnded.signalAll();
     }
 
     private void count(long pages) {

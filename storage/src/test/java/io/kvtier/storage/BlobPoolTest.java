@@ -8,6 +8,11 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -191,6 +196,27 @@ class BlobPoolTest {
         byte[] bytes = {1, 2, 3, 4, 5};
         try (Blob copy = pool.copyOf(MemorySegment.ofArray(bytes))) {
             assertThat(copy.segment().toArray(ValueLayout.JAVA_BYTE)).isEqualTo(bytes);
+        }
+    }
+
+    @Test
+    void allocate_whileAnotherMapsTheLastSlab_isNotRefused() throws Exception {
+        CyclicBarrier start = new CyclicBarrier(2);
+        try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
+            for (int round = 0; round < 100; round++) {
+                try (BlobPool small = TestChunks.pool(1L << 20)) {
+                    Callable<Boolean> take =
+                            () -> {
+                                int _ = start.await();
+                                try (WritableBlob blob = small.allocate(4096)) {
+                                    return blob.segment().byteSize() == 4096;
+                                }
+                            };
+                    for (Future<Boolean> done : threads.invokeAll(List.of(take, take))) {
+                        assertThat(done.get()).isTrue();
+                    }
+                }
+            }
         }
     }
 }
