@@ -16,7 +16,7 @@ import java.util.Locale;
  * @param rungs of each delivered chunk, head/tail where they differ
  * @param matched chunks found by the lookup
  * @param rawMs float16 over the same link: measured unshaped, else bytes over rate
- * @param error against the promised bound
+ * @param error against what the frames promised
  */
 record DemoLink(
         int megabits,
@@ -30,6 +30,11 @@ record DemoLink(
         ErrorCheck error) {
     DemoLink {
         rungs = List.copyOf(rungs);
+    }
+
+    /** How a person calls the link. */
+    String name() {
+        return megabits == 0 ? "unshaped" : megabits + " Mbit/s";
     }
 
     static String json(List<DemoLink> links) {
@@ -68,13 +73,13 @@ record DemoLink(
                         "bytes",
                         "bits/elem",
                         "raw fp16",
-                        "largest error (promised)"));
+                        "rms error (promised)"));
         for (DemoLink link : links) {
             out.append(
                     String.format(
                             Locale.ROOT,
-                            "%-12s %5d ms %5.0f ms %-20s %10d %9.2f %7.0f ms  %.3f (%.3f)%s%n",
-                            link.megabits == 0 ? "unshaped" : link.megabits + " Mbit/s",
+                            "%-12s %5d ms %5.0f ms %-20s %10d %9.2f %7.0f ms  %.4f (%.4f)%s%n",
+                            link.name(),
                             link.deadlineMs,
                             link.elapsedMs,
                             String.join(" ", link.rungs),
@@ -87,6 +92,7 @@ record DemoLink(
         }
         return out
                 + "A rung divides the error by 3; head/tail where the last tokens got more."
-                + " Raw fp16: measured when unshaped, else bytes by rate.";
+                + " Raw fp16: measured when unshaped, else bytes by rate.\n"
+                + "Error: of the worst chunk, weighted by what the model feels of each element.";
     }
 }

@@ -85,6 +85,7 @@ final class CommandProcess implements AutoCloseable {
         List<String> line = new ArrayList<>();
         line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         line.add("@" + ProjectRoot.find().resolve("jvm.flags"));
+        line.add("-Dkvtier.home=" + ProjectRoot.find());
         line.add("-cp");
         line.add(System.getProperty("java.class.path"));
         line.add("io.kvtier.node.Main");

@@ -88,7 +88,7 @@ public record PlannedChunk(ChunkDirectory directory, Grade arrived, Importance i
     }
 
     /** Weighted squared error that is left at a grade. */
-    double distortion(Grade grade) {
+    public double distortion(Grade grade) {
         double head = 0;
         double tail = 0;
         for (ChunkDirectory.Entry entry : directory.parts()) {
