@@ -11,7 +11,7 @@ import java.util.concurrent.TimeUnit;
 /** The command line in processes of their own, on the class path of this test. */
 final class CommandProcess implements AutoCloseable {
     private static final String READY = "kvtier node ready on ";
-    private static final int SECONDS_MAX = 60;
+    private static final int SECONDS_MAX = 240;
 
     private final Process process;
     private final String endpoint;
@@ -56,7 +56,7 @@ final class CommandProcess implements AutoCloseable {
                 command(args).redirectErrorStream(true).redirectOutput(output.toFile()).start();
         if (!process.waitFor(SECONDS_MAX, TimeUnit.SECONDS)) {
             process.destroyForcibly();
-            throw new IOException("no end within a minute: " + Files.readString(output));
+            throw new IOException("no end within " + SECONDS_MAX + " s: " + Files.readString(output));
         }
         return new Result(process.exitValue(), Files.readString(output));
     }
