@@ -12,7 +12,7 @@ import io.kvtier.codec.profile.ProfileGroup;
  */
 public final class WhitenedError {
     private final Profile profile;
-    private final Matrix matrix = new Matrix();
+    private final Analysis analysis = new Analysis();
 
     /**
      * A measure by a calibrated profile; without one, frames state an error in units that only they
@@ -37,25 +37,27 @@ public final class WhitenedError {
                 "decoded block",
                 decoded.tokens() + " tokens",
                 original.tokens() + " tokens of the same geometry");
-        Groups from = new Groups(original);
-        Groups to = new Groups(decoded);
+        Groups groups = new Groups(geometry);
         double sum = 0;
         for (ProfileGroup group : profile.groups()) {
-            sum += between(group, from, to, original.tokens());
+            sum += between(groups, group, original, decoded);
         }
         return sum;
     }
 
-    private double between(ProfileGroup group, Groups original, Groups decoded, int tokens) {
-        float[] x = new float[group.width() * tokens];
+    private double between(Groups groups, ProfileGroup group, KvBlock original, KvBlock decoded) {
+        int tokens = original.tokens();
+        int width = group.width();
+        float[] x = new float[width * tokens];
         float[] other = new float[x.length];
-        original.gather(group, x);
-        decoded.gather(group, other);
+        groups.gather(original, group, x, width);
+        groups.gather(decoded, group, other, width);
         for (int i = 0; i < x.length; i++) {
             x[i] -= other[i];
         }
         float[] y = new float[group.rank() * tokens];
-        matrix.analyze(group.analysis(), group.rank(), group.width(), x, y, tokens);
+        float[] mean = new float[width]; // of a difference: none
+        analysis.multiply(group.analysis(), group.rank(), width, mean, x, width, tokens, y);
         double sum = 0;
         for (float value : y) {
             sum += (double) value * value;

@@ -56,7 +56,8 @@ final class CommandProcess implements AutoCloseable {
                 command(args).redirectErrorStream(true).redirectOutput(output.toFile()).start();
         if (!process.waitFor(SECONDS_MAX, TimeUnit.SECONDS)) {
             process.destroyForcibly();
-            throw new IOException("no end within " + SECONDS_MAX + " s: " + Files.readString(output));
+            throw new IOException(
+                    "no end within " + SECONDS_MAX + " s: " + Files.readString(output));
         }
         return new Result(process.exitValue(), Files.readString(output));
     }
