@@ -120,6 +120,12 @@ class FrameHeader:
         trust(1 <= self.decoded_bytes < 1 << 32, "decodedBytes", "1..2^32-1", self.decoded_bytes)
         size = len(self.coverage)
         trust(size in (0, (self.tokens + 7) // 8), "coverage bytes", (self.tokens + 7) // 8, size)
+        behind = self.coverage[-1] >> self.tokens % 8 if size and self.tokens % 8 else 0
+        trust(behind == 0, "coverage bits behind the last token", 0, behind)
+        if self.kind == NamespaceKind.EXACT:
+            trust(self.tail_tokens == 0, "tailTokens of an exact frame", 0, self.tail_tokens)
+            none = not any(self.profile)
+            trust(none, "profile of an exact frame", "zeros", self.profile.hex()[:8])
         self._check_parts()
         self._check_directory()
 
@@ -161,8 +167,7 @@ class FrameHeader:
                     first,
                 )
                 trust(entry.bytes >= 1, f"{where} bytes", "at least 1", entry.bytes)
-                for value in (entry.distortion, entry.tail_distortion):
-                    trust(value >= 0 and math.isfinite(value), f"{where} distortion", ">= 0", value)
+                self._check_distortion(entry, where)
                 covered[head] += entry.layer_groups
                 before = order
                 at += 1
@@ -170,6 +175,17 @@ class FrameHeader:
                 what = f"layer groups covered by part {part}, head group {head}"
                 trust(groups == self.layer_groups, what, self.layer_groups, groups)
         trust(at == len(self.segments), f"segment {at} part", "a part in order", "another")
+
+    def _check_distortion(self, entry: SegmentEntry, where: str) -> None:
+        span, exact = self.parts[entry.part].span, self.kind == NamespaceKind.EXACT
+        for what, value, covered in (
+            ("distortion", entry.distortion, span.covers_head),
+            ("tailDistortion", entry.tail_distortion, span.covers_tail),
+        ):
+            if exact or not covered:
+                trust(value == 0, f"{where} {what}", 0, value)
+            else:
+                trust(value >= 0 and math.isfinite(value), f"{where} {what}", ">= 0", value)
 
     @property
     def tail(self) -> int:
@@ -297,7 +313,7 @@ def read_header(
     """The header at the start of `frame`, which may be longer.
 
     Raises CorruptChunkError when a byte is not what it should be, InvalidRequestError when a newer
-    version wrote it.
+    version wrote it: another version, unknown flags, or a reserved field that is not 0.
     """
     size = header_bytes(frame, limits)
     trust(len(frame) >= size, "frame bytes", f"header of {size}", len(frame))
@@ -320,8 +336,9 @@ def _parse(data: bytes, limits: DecodeLimits) -> FrameHeader:
     top = limits.segments_max
     trust(1 <= segments <= top, "segments", f"1..{top}", segments)
     trust(coverage <= (tokens + 7) // 8, "coverage bytes", (tokens + 7) // 8, coverage)
+    _later(flags <= 1, "frame flags", flags, "0 or 1")
     trust(flags == (1 if coverage else 0), "frame flags", 1 if coverage else 0, flags)
-    trust(reserved == 0, "reserved frame field", 0, reserved)
+    _later(reserved == 0, "reserved frame field", reserved, 0)
     trust(dtype <= 2, "frame dtype", "0..2", dtype)
     at = FIXED_BYTES + parts * PART_BYTES
     end = at + segments * SEGMENT_BYTES
@@ -342,12 +359,17 @@ def _parse(data: bytes, limits: DecodeLimits) -> FrameHeader:
     )
 
 
+def _later(holds: bool, what: str, got: object, expected: object) -> None:
+    """What version 1 keeps free is used: by a later version that kept the number."""
+    require(holds, what, got, f"{expected}: a newer kvtier wrote it")
+
+
 def _read_parts(data: bytes) -> tuple[Part, ...]:
     out = []
     for i, (rung, span, reserved) in enumerate(struct.iter_unpack("<BBH", data)):
         trust(rung < RUNGS_MAX, f"rung of part {i}", f"0..{RUNGS_MAX - 1}", rung)
         trust(span <= 2, f"span of part {i}", "0..2", span)
-        trust(reserved == 0, f"reserved field of part {i}", 0, reserved)
+        _later(reserved == 0, f"reserved field of part {i}", reserved, 0)
         out.append(Part(rung, Span(span)))
     return tuple(out)
 
@@ -355,7 +377,7 @@ def _read_parts(data: bytes) -> tuple[Part, ...]:
 def _read_segments(data: bytes) -> tuple[SegmentEntry, ...]:
     out = []
     for i, (*ids, reserved, size, crc, near, far) in enumerate(struct.iter_unpack(_SEGMENT, data)):
-        trust(reserved == 0, f"reserved field of segment {i}", 0, reserved)
+        _later(reserved == 0, f"reserved field of segment {i}", reserved, 0)
         trust(size < 1 << 31, f"bytes of segment {i}", "1..2^31-1", size)
         out.append(SegmentEntry(*ids, size, crc, near, far))
     return tuple(out)

@@ -51,7 +51,8 @@ public final class FrameBytes {
      * The header at the start of {@code frame}, which may be longer.
      *
      * @throws io.kvtier.codec.error.CorruptChunkException when a byte is not what it should be
-     * @throws InvalidRequestException when a newer version wrote it
+     * @throws InvalidRequestException when a newer version wrote it: another version, unknown
+     *     flags, or a reserved field that is not 0
      */
     public static FrameHeader readHeader(MemorySegment frame, DecodeLimits limits) {
         int bytes = headerBytes(frame, limits);
@@ -182,8 +183,9 @@ public final class FrameBytes {
         check(parts <= FrameHeader.PARTS_MAX, "parts", FrameHeader.PARTS_MAX, parts);
         check(segments >= 1 && segments <= limits.segmentsMax(), "segments", "1..", segments);
         check(coverage >= 0 && coverage <= (tokens + 7) / 8, "coverage bytes", "", coverage);
+        later(flags <= 1, "frame flags", flags, "0 or 1");
         check(flags == (coverage > 0 ? 1 : 0), "frame flags", coverage > 0 ? 1 : 0, flags);
-        check(in.getShort(158) == 0, "reserved frame field", 0, in.getShort(158));
+        later(u16(in, 158) == 0, "reserved frame field", u16(in, 158), 0);
         long expected =
                 FIXED_BYTES
                         + (long) parts * PART_BYTES
@@ -217,7 +219,7 @@ public final class FrameBytes {
             int at = FIXED_BYTES + i * PART_BYTES;
             check(u8(in, at) < Part.RUNGS_MAX, "rung of part " + i, "0..3", u8(in, at));
             check(u8(in, at + 1) <= 2, "span of part " + i, "0..2", u8(in, at + 1));
-            check(u16(in, at + 2) == 0, "reserved field of part " + i, 0, u16(in, at + 2));
+            later(u16(in, at + 2) == 0, "reserved field of part " + i, u16(in, at + 2), 0);
             out.add(new Part(u8(in, at), Span.values()[u8(in, at + 1)]));
         }
         return out;
@@ -227,7 +229,7 @@ public final class FrameBytes {
         List<SegmentEntry> out = new ArrayList<>(count);
         for (int i = 0; i < count; i++) {
             int at = FIXED_BYTES + parts * PART_BYTES + i * SegmentEntry.BYTES;
-            check(u8(in, at + 7) == 0, "reserved field of segment " + i, 0, u8(in, at + 7));
+            later(u8(in, at + 7) == 0, "reserved field of segment " + i, u8(in, at + 7), 0);
             out.add(
                     new SegmentEntry(
                             u16(in, at),
@@ -258,6 +260,11 @@ public final class FrameBytes {
                 "frame version",
                 version,
                 VERSION + (version > VERSION ? ": a newer kvtier wrote it" : ""));
+    }
+
+    /** What version 1 keeps free is used: by a later version that kept the number. */
+    private static void later(boolean holds, String what, Object got, Object expected) {
+        InvalidRequestException.check(holds, what, got, expected + ": a newer kvtier wrote it");
     }
 
     private static void same(String what, Object actual, Object expected) {

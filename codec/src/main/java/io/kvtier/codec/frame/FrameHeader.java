@@ -69,8 +69,13 @@ public record FrameHeader(
                 "coverage bytes",
                 "0 or " + (tokens + 7) / 8,
                 coverage.size());
+        checkCoverage(coverage, tokens);
+        if (kind == Namespace.Kind.EXACT) {
+            check(tailTokens == 0, "tailTokens of an exact frame", 0, tailTokens);
+            check(profile.equals(Digest.ZERO), "profile of an exact frame", "zeros", profile);
+        }
         checkParts(kind, parts, Math.min(tailTokens, tokens), tokens);
-        checkDirectory(parts, segments, layerGroups, headGroups);
+        checkDirectory(kind, parts, segments, layerGroups, headGroups);
     }
 
     /** SHA-256 of the header's bytes: the name of this encoding. */
@@ -163,7 +168,12 @@ public record FrameHeader(
 
     /** Each part covers each group once, by segments in order of layer group, then head group. */
     private static void checkDirectory(
-            List<Part> parts, List<SegmentEntry> segments, int layerGroups, int headGroups) {
+            Namespace.Kind kind,
+            List<Part> parts,
+            List<SegmentEntry> segments,
+            int layerGroups,
+            int headGroups) {
+        boolean exact = kind == Namespace.Kind.EXACT;
         int at = 0;
         for (int part = 0; part < parts.size(); part++) {
             int[] next = new int[headGroups];
@@ -183,8 +193,11 @@ public record FrameHeader(
                         entry.firstLayerGroup());
                 next[head] += entry.layerGroups();
                 check(entry.bytes() >= 1, where + "bytes", "at least 1", entry.bytes());
-                checkDistortion(where, entry.distortion());
-                checkDistortion(where, entry.tailDistortion());
+                Span span = parts.get(part).span();
+                boolean noHead = exact || !span.coversHead();
+                boolean noTail = exact || !span.coversTail();
+                checkDistortion(where + "distortion", entry.distortion(), noHead);
+                checkDistortion(where + "tailDistortion", entry.tailDistortion(), noTail);
                 at++;
             }
             for (int head = 0; head < headGroups; head++) {
@@ -198,8 +211,16 @@ public record FrameHeader(
         check(at == segments.size(), "segment " + at + " part", "a part in order", "another");
     }
 
-    private static void checkDistortion(String where, float value) {
-        check(value >= 0 && value < Float.POSITIVE_INFINITY, where + "distortion", ">= 0", value);
+    private static void checkDistortion(String what, float value, boolean isNone) {
+        boolean holds = isNone ? value == 0 : value >= 0 && value < Float.POSITIVE_INFINITY;
+        check(holds, what, isNone ? "0" : ">= 0", value);
+    }
+
+    private static void checkCoverage(List<Byte> coverage, int tokens) {
+        if (tokens % 8 != 0 && !coverage.isEmpty()) {
+            int behind = Byte.toUnsignedInt(coverage.getLast()) >> (tokens % 8);
+            check(behind == 0, "coverage bits behind the last token", 0, behind);
+        }
     }
 
     /** The bytes of this header, as they lie in a frame. */

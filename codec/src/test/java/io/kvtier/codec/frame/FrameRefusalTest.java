@@ -89,6 +89,79 @@ class FrameRefusalTest {
     }
 
     @Test
+    void readHeader_reservedFieldOrUnknownFlag_saysThatALaterVersionWroteIt() {
+        for (FrameHeader header : Samples.headers().values()) {
+            byte[] good = header.toBytes();
+            int segments = 168 + 4 * header.parts().size();
+            for (int at : new int[] {7, 158, 159, 170, 171, segments + 7, segments + 24 + 7}) {
+                byte[] bad = good.clone();
+                bad[at] |= (byte) 0x80;
+                assertThatThrownBy(() -> read(sealed(bad)))
+                        .as("offset %d", at)
+                        .isInstanceOf(InvalidRequestException.class)
+                        .hasMessageContaining("a newer kvtier wrote it");
+            }
+        }
+    }
+
+    @Test
+    void readHeader_distortionOfTokensThatThePartDoesNotCover_refuses() {
+        FrameHeader tails = Samples.header("default parts");
+        int segments = 168 + 4 * tails.parts().size();
+        for (int i = 0; i < tails.segments().size(); i++) {
+            Span span = tails.parts().get(tails.segments().get(i).part()).span();
+            int at = segments + 24 * i + 16;
+            refusesFloat(tails, at, span.coversHead(), "segment " + i + " distortion");
+            refusesFloat(tails, at + 4, span.coversTail(), "segment " + i + " tailDistortion");
+        }
+        FrameHeader exact = Samples.header("exact");
+        refusesFloat(exact, 172 + 16, false, "segment 0 distortion");
+        refusesFloat(exact, 172 + 24 + 20, false, "segment 1 tailDistortion");
+    }
+
+    private static void refusesFloat(FrameHeader header, int at, boolean isAllowed, String what) {
+        byte[] bytes = header.toBytes();
+        ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putFloat(at, 0.5f);
+        if (isAllowed) {
+            assertThat(read(sealed(bytes)).toBytes()).isEqualTo(bytes);
+        } else {
+            assertThatThrownBy(() -> read(sealed(bytes)))
+                    .isInstanceOf(CorruptChunkException.class)
+                    .hasMessage(what + " is 0.5, expected 0");
+        }
+    }
+
+    @Test
+    void readHeader_coverageBitBehindTheLastToken_refuses() {
+        FrameHeader sparse = Samples.header("dropped tokens");
+        assertThat(sparse.tokens()).isEqualTo(10);
+        byte[] good = sparse.toBytes();
+        int last = good.length - 4 - 1;
+        for (int bit = 0; bit < 8; bit++) {
+            byte[] other = good.clone();
+            other[last] ^= (byte) (1 << bit);
+            if (bit < 2) {
+                assertThat(read(sealed(other)).isPresent(8 + bit)).isFalse();
+            } else {
+                assertThatThrownBy(() -> read(sealed(other)))
+                        .isInstanceOf(CorruptChunkException.class)
+                        .hasMessageContaining("coverage bits behind the last token");
+            }
+        }
+    }
+
+    @Test
+    void readHeader_exactWithTailOrProfile_refuses() {
+        for (int at : new int[] {80, 150}) {
+            byte[] bad = Samples.header("exact").toBytes();
+            bad[at] = 8;
+            assertThatThrownBy(() -> read(sealed(bad)))
+                    .isInstanceOf(CorruptChunkException.class)
+                    .hasMessageContaining("of an exact frame");
+        }
+    }
+
+    @Test
     void verify_anyByteOfABodyFlipped_refuses() {
         Namespace namespace = Frames.namespace();
         Property.forAll(
