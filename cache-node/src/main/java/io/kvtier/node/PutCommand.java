@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvtier.client.Deadline;
 import io.kvtier.client.KvtierClient;
+import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.profile.DataFree;
@@ -72,7 +73,12 @@ final class PutCommand implements Callable<Integer> {
             return DataFree.of(cache.namespace().geometry());
         }
         byte[] bytes = Files.readAllBytes(profile);
-        Profile read = ProfileFile.read(bytes, cache.namespace().geometry());
+        Profile read;
+        try {
+            read = ProfileFile.read(bytes, cache.namespace().geometry());
+        } catch (CorruptChunkException | InvalidRequestException e) {
+            throw new CommandException(ExitCode.USAGE, profile + ": " + e.getMessage(), e);
+        }
         Digest _ = client.putProfile(bytes, client.within(address.deadline()));
         return read;
     }

@@ -2,6 +2,7 @@ package io.kvtier.node.tensors;
 
 import static io.kvtier.codec.error.InvalidRequestException.check;
 
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -19,6 +20,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +39,12 @@ public record SafetensorsFile(Map<String, String> metadata, Map<String, Tensor> 
     private static final int TENSORS_MAX = 10_000;
     private static final ValueLayout.OfLong LENGTH =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final ObjectMapper JSON =
+            new ObjectMapper().enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY);
+
+    private static final Comparator<Tensor> BY_PLACE =
+            Comparator.<Tensor>comparingLong(tensor -> tensor.data().address())
+                    .thenComparingLong(tensor -> tensor.data().byteSize());
 
     /** Copies the maps. */
     public SafetensorsFile {
@@ -144,21 +152,42 @@ public record SafetensorsFile(Map<String, String> metadata, Map<String, Tensor> 
                 tensors.put(entry.getKey(), tensor(entry.getKey(), entry.getValue(), data));
             }
         }
+        requireTiling(tensors.values(), data);
         return new SafetensorsFile(metadata, tensors);
+    }
+
+    /** The format's own rule against files that mean two things: no byte twice, none unnamed. */
+    private static void requireTiling(Collection<Tensor> tensors, MemorySegment data) {
+        long end = 0;
+        for (Tensor tensor : tensors.stream().sorted(BY_PLACE).toList()) {
+            long from = tensor.data().address() - data.address();
+            check(from == end, "data_offsets of '" + tensor.name() + "' begin", from, end);
+            end += tensor.data().byteSize();
+        }
+        check(end == data.byteSize(), "bytes that tensors name", end, data.byteSize());
     }
 
     private static Tensor tensor(String name, JsonNode entry, MemorySegment data) {
         JsonNode offsets = entry.path("data_offsets");
-        long from = offsets.path(0).asLong(-1);
-        long to = offsets.path(1).asLong(-1);
+        long from = whole(offsets.path(0));
+        long to = whole(offsets.path(1));
         check(
-                from >= 0 && from <= to && to <= data.byteSize(),
+                offsets.size() == 2 && from >= 0 && from <= to && to <= data.byteSize(),
                 "data_offsets of '" + name + "'",
                 offsets,
                 "within the " + data.byteSize() + " bytes of data");
         List<Integer> shape = new ArrayList<>();
-        entry.path("shape").forEach(size -> shape.add(size.asInt(-1)));
+        for (JsonNode size : entry.path("shape")) {
+            boolean fits = size.isIntegralNumber() && size.canConvertToInt();
+            shape.add(fits ? size.intValue() : -1);
+        }
+        check(entry.path("shape").isArray(), "shape of '" + name + "'", entry, "a list of sizes");
         String dtype = entry.path("dtype").asText();
         return new Tensor(name, dtype, shape, data.asSlice(from, to - from));
+    }
+
+    /** The number, -1 if it is none that fits. */
+    private static long whole(JsonNode number) {
+        return number.isIntegralNumber() && number.canConvertToLong() ? number.longValue() : -1;
     }
 }

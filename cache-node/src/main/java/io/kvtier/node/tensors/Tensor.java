@@ -20,8 +20,13 @@ public record Tensor(String name, String dtype, List<Integer> shape, MemorySegme
         shape = List.copyOf(shape);
         long bytes = elementBytes(dtype);
         for (int size : shape) {
-            check(size >= 0, "shape of '" + name + "'", shape, "no negative size");
-            bytes = Math.multiplyExact(bytes, size);
+            check(size >= 0, "shape of '" + name + "'", shape, "sizes of 0 to 2^31 - 1");
+            check(
+                    size == 0 || bytes <= Long.MAX_VALUE / size,
+                    "shape of '" + name + "'",
+                    shape,
+                    "fewer than 2^63 bytes");
+            bytes *= size;
         }
         check(data.byteSize() == bytes, "bytes of '" + name + "'", data.byteSize(), bytes);
     }

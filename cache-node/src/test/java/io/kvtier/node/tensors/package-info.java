@@ -1,0 +1,3 @@
+/** Tests of reading and writing tensors. */
+@org.jspecify.annotations.NullMarked
+package io.kvtier.node.tensors;
