@@ -195,8 +195,8 @@ def test_missing_chunk_ends_the_prefix_before_it(node: MemoryNode, tier: Tier) -
     assert reader.stop == Stop.MISS and "chunk 2" in reader.message
 
 
-def test_switched_frames_never_mix_at_any_reply(node: MemoryNode, tier: Tier) -> None:
-    """Another encoding of a chunk takes its place at each reply of a running stream in turn."""
+def test_switched_frames_never_mix_at_any_segment(node: MemoryNode, tier: Tier) -> None:
+    """Another encoding of a chunk takes its place at each reply, a segment each, in turn."""
     put(tier)
     match = tier.match(SPACE, TOKENS)
     node.segments_per_reply = 1
@@ -205,23 +205,49 @@ def test_switched_frames_never_mix_at_any_reply(node: MemoryNode, tier: Tier) ->
     name = samples.ChunkId(key, TOKENS[parts], 48)
     profile = samples.trained(SPACE.geometry, samples.ProfileKind.LAYER)
     other = samples.encode_chunk(SPACE, profile, name, K[:, parts], V[:, parts])
-    assert len(read_header(ours).segments) >= 8
-    for switch in range(len(read_header(ours).segments) * 4):
-        replies = 0
+    replies = switch = 0
 
-        def count(reply: SegmentReply) -> None:
-            nonlocal replies
-            replies += 1
-            node.frames[key] = other if replies > switch else ours
+    def count(reply: SegmentReply) -> None:
+        nonlocal replies
+        node.frames[key] = other if replies >= switch else ours
+        replies += 1
 
-        node.frames[key], node.before_reply = ours, count
-        reader = tier.open(match)
+    node.before_reply = count
+    total = sum(len(read_header(frame).segments) for frame in node.frames.values())
+    switch = total
+    assert len(list(tier.open(match, deadline=30))) == 4 and replies == total >= 4 * 8
+    outcomes = []
+    for switch in range(total):
+        replies, node.frames[key] = 0, ours
+        reader = tier.open(match, deadline=30)
         chunks = list(reader)
+        assert replies > switch and node.frames[key] is other
+        grades = [chunk.grade for chunk in chunks if chunk.index == 1]
+        outcomes.append((len(chunks), *grades, reader.stop))
         for chunk in chunks:
-            at = slice(chunk.first_position, chunk.first_position + 48)
-            assert close_to(chunk.v, V[:, at]) or chunk.grade == Grade(0, 0)
-        if len(chunks) < 4:
-            assert len(chunks) == 1 and reader.stop == Stop.OTHER_ENCODING
+            frame = ours if chunk.index == 1 else node.frames[match.chunks[chunk.index].key]
+            k, v = decoded(frame, chunk.grade)
+            assert np.array_equal(chunk.k, k) and np.array_equal(chunk.v, v), f"switch {switch}"
+    # Before the node took up its base, its refinements, or behind both.
+    assert set(outcomes) == {
+        (1, Stop.OTHER_ENCODING),
+        (4, Grade(0, 0), Stop.COMPLETE),
+        (4, Grade(1, 2), Stop.COMPLETE),
+    }
+
+
+def decoded(frame: bytes, grade: Grade) -> tuple[np.ndarray, np.ndarray]:
+    """K and V of a frame of `put`, at a grade."""
+    header = read_header(frame)
+    k, v = np.zeros_like(K[:, : header.tokens]), np.zeros_like(V[:, : header.tokens])
+    used = {
+        index: data
+        for index, data in samples.frame_segments(header, frame).items()
+        if grade.uses(header.parts[header.segments[index].part])
+    }
+    profile = samples.data_free(SPACE.geometry)
+    samples.decode_chunk(header, used, profile, SPACE.geometry, k, v)
+    return k, v
 
 
 def test_mixed_encodings_in_one_request_are_corrupt(node: MemoryNode, tier: Tier) -> None:

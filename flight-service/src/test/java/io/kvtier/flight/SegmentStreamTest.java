@@ -23,8 +23,6 @@ import io.kvtier.codec.profile.DataFree;
 import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
-import io.kvtier.storage.Blob;
-import io.kvtier.storage.Durability;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -54,21 +52,6 @@ class SegmentStreamTest {
                 Authenticator.anonymous());
     }
 
-    private static void replace(TestNode node, List<byte[]> frames) {
-        for (byte[] frame : frames) {
-            FrameHeader header = TestFrames.header(frame);
-            boolean _ = node.store.remove(Tenant.NONE.keyOf(header.key()));
-            try (Blob blob = node.pool.copyOf(MemorySegment.ofArray(frame))) {
-                var _ =
-                        node.store.put(
-                                Tenant.NONE.keyOf(header.key()),
-                                HeldFrame.meta(header, frame.length),
-                                blob,
-                                Durability.MEMORY);
-            }
-        }
-    }
-
     private Delivery stream(KvtierClient client, RecordingSink sink) {
         Match match = client.match(namespace, tokens, client.within(PATIENCE));
         return client.open(match, client.within(PATIENCE), StreamOptions.defaults(), sink);
@@ -82,8 +65,8 @@ class SegmentStreamTest {
             int reads = 1;
             int restarted = 0;
             for (int n = 0; n < reads; n++) {
-                replace(node, first);
-                store.before(n, () -> replace(node, second));
+                node.replace(first);
+                store.before(n, () -> node.replace(second));
                 RecordingSink sink = new RecordingSink();
                 Delivery delivery = stream(client, sink);
                 sink.assertSound(delivery, List.of(first, second));
@@ -104,8 +87,8 @@ class SegmentStreamTest {
             // Reads 0..2 are the bases, 3..5 refinements: one chunk changes in between.
             for (int chunk = 0; chunk < 3; chunk++) {
                 int changed = chunk;
-                replace(node, first);
-                store.before(3, () -> replace(node, List.of(second.get(changed))));
+                node.replace(first);
+                store.before(3, () -> node.replace(List.of(second.get(changed))));
                 RecordingSink sink = new RecordingSink();
                 Delivery delivery = stream(client, sink);
                 sink.assertSound(delivery, List.of(first, second));
@@ -125,13 +108,13 @@ class SegmentStreamTest {
         try (TestNode node = meddlingNode()) {
             MeddlingStore store = (MeddlingStore) node.store;
             KvtierClient client = node.client();
-            replace(node, first);
+            node.replace(first);
             AtomicInteger seed = new AtomicInteger(10);
             Runnable[] again = new Runnable[1];
             again[0] =
                     () -> {
                         long next = seed.incrementAndGet();
-                        replace(node, TestFrames.frames(namespace, tokens, next, 2000));
+                        node.replace(TestFrames.frames(namespace, tokens, next, 2000));
                         store.before(1, again[0]);
                     };
             store.before(0, again[0]);
@@ -147,7 +130,7 @@ class SegmentStreamTest {
             MeddlingStore store = (MeddlingStore) node.store;
             KvtierClient client = node.client();
             for (int n = 0; n < 6; n++) {
-                replace(node, first);
+                node.replace(first);
                 store.before(
                         n,
                         () ->
@@ -171,8 +154,8 @@ class SegmentStreamTest {
             MeddlingStore store = (MeddlingStore) node.store;
             KvtierClient client = node.client();
             List<byte[]> bases = first.stream().map(frame -> TestFrames.cut(frame, 1)).toList();
-            replace(node, first);
-            store.before(3, () -> replace(node, bases));
+            node.replace(first);
+            store.before(3, () -> node.replace(bases));
             RecordingSink sink = new RecordingSink();
             Delivery delivery = stream(client, sink);
             sink.assertSound(delivery, List.of(first));
@@ -191,7 +174,7 @@ class SegmentStreamTest {
             for (int segment = 0; segment < header.segments().size(); segment++) {
                 byte[] bad = first.get(1).clone();
                 bad[(int) header.offset(segment) + 5] ^= 16;
-                replace(node, List.of(first.get(0), bad, first.get(2)));
+                node.replace(List.of(first.get(0), bad, first.get(2)));
                 RecordingSink sink = new RecordingSink();
                 Delivery delivery = stream(client, sink);
                 sink.assertSound(delivery, List.of(first));

@@ -4,11 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.KvtierClient;
+import io.kvtier.codec.frame.FrameHeader;
+import io.kvtier.storage.Blob;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.BlobPoolOptions;
 import io.kvtier.storage.ChunkStore;
+import io.kvtier.storage.Durability;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -52,6 +56,22 @@ final class TestNode implements AutoCloseable {
         KvtierClient client = KvtierClient.connect("127.0.0.1:" + port, options);
         clients.add(client);
         return client;
+    }
+
+    /** Puts frames straight into the store, in the place of what is there. */
+    void replace(List<byte[]> frames) {
+        for (byte[] frame : frames) {
+            FrameHeader header = TestFrames.header(frame);
+            boolean _ = store.remove(Tenant.NONE.keyOf(header.key()));
+            try (Blob blob = pool.copyOf(MemorySegment.ofArray(frame))) {
+                var _ =
+                        store.put(
+                                Tenant.NONE.keyOf(header.key()),
+                                HeldFrame.meta(header, frame.length),
+                                blob,
+                                Durability.MEMORY);
+            }
+        }
     }
 
     /** Waits until the node has nothing under way. */

@@ -8,8 +8,8 @@ import io.kvtier.client.Delivery;
 import io.kvtier.client.FrameCollector;
 import io.kvtier.client.KvtierClient;
 import io.kvtier.client.Match;
+import io.kvtier.client.SegmentSink;
 import io.kvtier.client.StreamOptions;
-import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
 import java.lang.foreign.Arena;
@@ -19,9 +19,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,6 +28,8 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(120)
 class NodeCrashIT {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    private static final int CHUNKS_SWITCHED = 4;
 
     @TempDir Path data;
 
@@ -68,47 +68,42 @@ class NodeCrashIT {
         }
     }
 
+    /**
+     * At each segment of a running stream in turn, a better encoding of all chunks is put. The
+     * stream's window is narrower than its chunks, so that most requests come after the switch.
+     */
     @Test
-    void get_whileAnotherEncodingReplaces_deliversWholeChunksOfOneEncoding() throws Exception {
-        List<byte[]> first = StoredFrames.encoding(tokens, 3);
-        List<byte[]> second = StoredFrames.encoding(tokens, 4);
-        Map<Digest, byte[]> known = new HashMap<>();
-        for (int chunk = 0; chunk < first.size(); chunk++) {
-            for (byte[] frame : List.of(first.get(chunk), second.get(chunk))) {
-                known.put(StoredFrames.header(frame).encodingId(), frame);
-            }
-        }
+    void open_switchedAtEverySegment_deliversWholePartsOfOneEncodingEach() throws Exception {
+        ClientOptions narrow = ClientOptions.defaults().withColdBytesPerSecond(600_000);
+        int mixed = 0;
+        int replaced = 0;
         try (CommandProcess node = CommandProcess.start(data);
-                KvtierClient writing = connect(node);
-                KvtierClient reading = connect(node)) {
-            List<PutReply> _ = put(writing, cut(first, 1), Persistence.MEMORY);
-            Thread writer =
-                    Thread.ofVirtual()
-                            .start(
-                                    () -> {
-                                        for (int parts = 2; parts <= 4; parts++) {
-                                            List<byte[]> next = parts % 2 == 0 ? second : first;
-                                            List<PutReply> _ =
-                                                    put(
-                                                            writing,
-                                                            cut(next, parts),
-                                                            Persistence.MEMORY);
-                                        }
-                                    });
-            int rounds = 0;
-            while (writer.isAlive() || rounds < 5) {
-                List<byte[]> got = get(reading);
-                assertThat(got).isNotEmpty();
-                for (byte[] frame : got) {
-                    Digest encoding = StoredFrames.header(frame).encodingId();
-                    byte[] whole = known.get(encoding);
-                    assertThat(whole).isNotNull().startsWith(frame);
+                KvtierClient writing = connect(node)) {
+            int segments = 3 * CHUNKS_SWITCHED * 2; // of three parts, two segments each
+            for (int at = 0; at < segments; at++) {
+                int[] prompt = StoredFrames.tokens(CHUNKS_SWITCHED, at);
+                List<byte[]> first = StoredFrames.encoding(prompt, 3);
+                List<byte[]> second = StoredFrames.encoding(prompt, 4);
+                List<PutReply> _ = put(writing, cut(first, 3), Persistence.MEMORY);
+                try (KvtierClient reading = KvtierClient.connect(node.endpoint(), narrow)) {
+                    SwitchingSink sink =
+                            new SwitchingSink(
+                                    at,
+                                    () ->
+                                            assertThat(put(writing, second, Persistence.MEMORY))
+                                                    .extracting(PutReply::status)
+                                                    .containsOnly(PutReply.Status.REPLACED));
+                    Delivery delivery = open(reading, prompt, sink);
+                    assertThat(sink.hasSwitched()).as("switch at segment %d", at).isTrue();
+                    assertThat(delivery.delivered()).isEqualTo(CHUNKS_SWITCHED);
+                    int ofSecond = sink.assertSound(delivery, first, second);
+                    mixed += ofSecond > 0 && ofSecond < CHUNKS_SWITCHED ? 1 : 0;
+                    replaced += ofSecond > 0 ? 1 : 0;
                 }
-                rounds++;
             }
-            writer.join();
-            assertThat(get(reading)).containsExactlyElementsOf(second);
         }
+        assertThat(replaced).as("streams that saw the switch").isPositive();
+        assertThat(mixed).as("streams of chunks of both encodings").isPositive();
     }
 
     private static KvtierClient connect(CommandProcess node) {
@@ -123,6 +118,11 @@ class NodeCrashIT {
             KvtierClient client, List<byte[]> frames, Persistence durability) {
         List<MemorySegment> segments = frames.stream().map(MemorySegment::ofArray).toList();
         return client.put(StoredFrames.NAMESPACE, segments, durability, client.within(PATIENCE));
+    }
+
+    private static Delivery open(KvtierClient client, int[] prompt, SegmentSink sink) {
+        Match match = client.match(StoredFrames.NAMESPACE, prompt, client.within(PATIENCE));
+        return client.open(match, client.within(PATIENCE), StreamOptions.defaults(), sink);
     }
 
     /** The delivered prefix, each chunk's frame cut behind the last part that came in order. */

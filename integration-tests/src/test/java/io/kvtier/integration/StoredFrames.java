@@ -36,7 +36,12 @@ final class StoredFrames {
     private StoredFrames() {}
 
     static int[] tokens(int chunks) {
-        return new Random(chunks).ints(256L * chunks, 0, 50_000).toArray();
+        return tokens(chunks, chunks);
+    }
+
+    /** Another seed makes another prompt, without a common prefix. */
+    static int[] tokens(int chunks, long seed) {
+        return new Random(seed).ints(256L * chunks, 0, 50_000).toArray();
     }
 
     /** One encoding of all chunks of the tokens. */
