@@ -1,11 +1,21 @@
 package io.kvtier.integration;
 
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.kvtier.codec.identity.Dtype;
+import io.kvtier.node.tensors.CacheFile;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -68,6 +78,99 @@ class CommandLineIT {
         CommandProcess.Result node =
                 CommandProcess.run(folder, "node", "--config", config.toString());
         assertThat(node.output()).contains("data/chunks").doesNotContain("\tat ");
+        assertThat(node.exitCode()).isEqualTo(2);
+    }
+
+    @Test
+    void put_withProfile_getDecodesByIt() throws Exception {
+        Path profile = ProjectRoot.find().resolve("profiles/smollm2-135m-joint.kvp");
+        try (CommandProcess node = CommandProcess.start(folder)) {
+            CommandProcess.Result put = put(node, profile);
+            assertThat(put.output()).contains("4 chunks, 1024 tokens");
+            assertThat(put.exitCode()).isZero();
+            Path out = folder.resolve("calibrated.safetensors");
+            CommandProcess.Result get = get(node, out);
+            assertThat(get.output()).contains("4 of 4 matched chunks, 1024 tokens");
+            assertThat(get.exitCode()).isZero();
+            assertThat(relativeError(out, true)).isBetween(0.001, 0.35);
+            assertThat(relativeError(out, false)).isBetween(0.001, 0.35);
+        }
+    }
+
+    @Test
+    void put_profileThatIsNone_exitsWith2AndStoresNothing() throws Exception {
+        Path none = Files.writeString(folder.resolve("none.kvp"), "KVP0 is no profile");
+        try (CommandProcess node = CommandProcess.start(folder)) {
+            for (Path profile : List.of(none, folder.resolve("missing.kvp"))) {
+                CommandProcess.Result put = put(node, profile);
+                assertThat(put.output()).contains(profile.toString()).doesNotContain("\tat ");
+                assertThat(put.exitCode()).isEqualTo(2);
+            }
+            Path out = folder.resolve("nothing.safetensors");
+            assertThat(get(node, out).exitCode()).as("nothing is held").isEqualTo(1);
+            assertThat(out).doesNotExist();
+        }
+    }
+
+    private CommandProcess.Result put(CommandProcess node, Path profile) throws Exception {
+        return CommandProcess.run(
+                folder, "put", SAMPLE, "--node", node.endpoint(), "--profile", profile.toString());
+    }
+
+    /** Root of the square error of a tensor of the sample over its square norm. */
+    private static double relativeError(Path file, boolean keys) throws IOException {
+        double error = 0;
+        double norm = 0;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment expected = tensor(Path.of(SAMPLE), keys, arena);
+            MemorySegment actual = tensor(file, keys, arena);
+            assertThat(actual.byteSize()).isEqualTo(expected.byteSize());
+            for (long at = 0; at < expected.byteSize(); at += 2) {
+                double value = Float.float16ToFloat(expected.get(JAVA_SHORT_UNALIGNED, at));
+                double got = Float.float16ToFloat(actual.get(JAVA_SHORT_UNALIGNED, at));
+                error += (value - got) * (value - got);
+                norm += value * value;
+            }
+        }
+        return Math.sqrt(error / norm);
+    }
+
+    private static MemorySegment tensor(Path file, boolean keys, Arena arena) throws IOException {
+        CacheFile cache = CacheFile.read(file, Optional.empty(), arena);
+        assertThat(cache.namespace().geometry().dtype()).isEqualTo(Dtype.F16);
+        return (keys ? cache.keys() : cache.values()).orElseThrow();
+    }
+
+    @Test
+    void node_folderMissing_isMadeForItsUserAlone() throws Exception {
+        Path data = folder.resolve("data/chunks");
+        assertThat(folder.resolve("data")).doesNotExist();
+        try (CommandProcess node = CommandProcess.start(folder)) {
+            assertThat(node.endpoint()).startsWith("127.0.0.1:");
+            assertThat(data.resolve("STORE")).exists();
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(data)))
+                    .isEqualTo("rwx------");
+        }
+    }
+
+    @Test
+    void node_folderIsReadOnly_saysSoAndExitsWith2() throws Exception {
+        Path readOnly = Files.createDirectory(folder.resolve("read-only"));
+        if (System.getProperty("user.name").equals("root")) {
+            // Root may write in any folder but those of the kernel.
+            readOnly = Path.of("/proc/self/fdinfo");
+            assumeTrue(Files.isDirectory(readOnly), "root, and no folder that refuses root");
+        } else {
+            Files.setPosixFilePermissions(readOnly, PosixFilePermissions.fromString("r-xr-xr-x"));
+        }
+        Path config =
+                Files.writeString(folder.resolve("node.yaml"), CommandProcess.config(readOnly, 0));
+        CommandProcess.Result node =
+                CommandProcess.run(folder, "node", "--config", config.toString());
+        assertThat(node.output())
+                .contains(readOnly + "/data/chunks")
+                .contains("may write")
+                .doesNotContain("\tat ");
         assertThat(node.exitCode()).isEqualTo(2);
     }
 
