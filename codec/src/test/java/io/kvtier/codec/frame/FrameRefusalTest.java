@@ -7,6 +7,7 @@ import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.identity.Dtype;
 import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.testing.Frames;
 import io.kvtier.codec.testing.Property;
@@ -199,6 +200,34 @@ class FrameRefusalTest {
         assertThatThrownBy(() -> verify(good, Frames.namespace().exact()))
                 .isInstanceOf(InvalidRequestException.class)
                 .hasMessageContaining("namespace");
+    }
+
+    /** A header that names our namespace but not its geometry, with a checksum that fits. */
+    @Test
+    void verify_geometryOfAnother_saysWhichField() {
+        byte[] good = frame(new Random(4));
+        int tokens = read(good).tokens();
+        refusesField(good, 157, Dtype.BF16.code(), "frame's dtype is BF16, expected F16");
+        refusesField(good, 12, good[12] ^ 4, "frame's decoded bytes is ");
+        refusesField(good, 148, tokens - 1, "frame's decoded bytes is ");
+        assertThatThrownBy(() -> verify(good, withDtype(Frames.namespace(), Dtype.F32)))
+                .isInstanceOf(InvalidRequestException.class)
+                .hasMessageContaining("frame's namespace");
+    }
+
+    private static void refusesField(byte[] good, int at, int value, String message) {
+        byte[] bad = good.clone();
+        bad[at] = (byte) value;
+        byte[] header = sealed(Arrays.copyOf(bad, read(good).headerBytes()));
+        System.arraycopy(header, 0, bad, 0, header.length);
+        assertThatThrownBy(() -> verify(bad, Frames.namespace()))
+                .isInstanceOf(InvalidRequestException.class)
+                .hasMessageContaining(message)
+                .hasMessageContaining("expected");
+    }
+
+    private static Namespace withDtype(Namespace namespace, Dtype dtype) {
+        return Namespace.adaptive(namespace.model(), namespace.geometry().withDtype(dtype));
     }
 
     @Test
