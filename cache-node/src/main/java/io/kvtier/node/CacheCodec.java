@@ -90,7 +90,8 @@ final class CacheCodec {
         }
     }
 
-    private DecodedChunk decode(
+    /** Decodes the given parts of one frame into its place in the cache. */
+    DecodedChunk decode(
             FrameHeader header, MemorySegment frame, CacheFile target, IntPredicate parts) {
         ChunkDecoder decoder = new ChunkDecoder(namespace, profile);
         decoder.begin(header);

@@ -6,10 +6,11 @@ import io.kvtier.config.ConfigException;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.util.Arrays;
+import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The command line: {@code kvtier node|put|get|match|stats|demo}. */
+/** The command line: {@code kvtier node|put|get|match|stats|demo|codec|profile}. */
 @Command(
         name = "kvtier",
         description = "A distributed KV-cache tier for LLM inference.",
@@ -22,6 +23,9 @@ import picocli.CommandLine.Command;
             MatchCommand.class,
             StatsCommand.class,
             DemoCommand.class,
+            CodecCommand.class,
+            ProfileCommand.class,
+            AutoComplete.GenerateCompletion.class,
             CommandLine.HelpCommand.class
         },
         synopsisSubcommandLabel = "COMMAND",

@@ -111,10 +111,35 @@ public record CacheFile(
         String dtype = geometry.dtype().name();
         List<Integer> shape =
                 List.of(geometry.layers(), tokens.length, geometry.kvHeads(), geometry.keyDim());
-        MemorySegment ids = MemorySegment.ofArray(new byte[4 * tokens.length]);
-        for (int i = 0; i < tokens.length; i++) {
-            ids.set(INT, 4L * i, tokens[i]);
-        }
+        Map<String, String> out = described();
+        out.put("layout", "layers,tokens,kv_heads,head_dim");
+        SafetensorsFile.write(
+                path,
+                out,
+                List.of(
+                        ids(tokens),
+                        new Tensor("k", dtype, shape, keys.orElseThrow()),
+                        new Tensor("v", dtype, shape, values.orElseThrow())));
+    }
+
+    /** Writes what a reader knows before it has any of the cache: tokens and namespace. */
+    public void writePrompt(Path path) throws IOException {
+        Geometry geometry = namespace.geometry();
+        Map<String, String> out = described();
+        out.put("layers", Integer.toString(geometry.layers()));
+        out.put("kv_heads", Integer.toString(geometry.kvHeads()));
+        out.put("head_dim", Integer.toString(geometry.keyDim()));
+        String dtype =
+                switch (geometry.dtype()) {
+                    case F16 -> "float16";
+                    case BF16 -> "bfloat16";
+                    case F32 -> "float32";
+                };
+        out.put("dtype", dtype);
+        SafetensorsFile.write(path, out, List.of(ids(tokens)));
+    }
+
+    private Map<String, String> described() {
         Map<String, String> out = new LinkedHashMap<>();
         for (String name : List.of("model", "rope_theta", "q_heads", "context")) {
             if (metadata.containsKey(name)) {
@@ -122,15 +147,16 @@ public record CacheFile(
             }
         }
         out.put("model_sha256", namespace.model().toString());
-        out.put("layout", "layers,tokens,kv_heads,head_dim");
         out.put("first_position", "0");
-        SafetensorsFile.write(
-                path,
-                out,
-                List.of(
-                        new Tensor("tokens", "I32", List.of(tokens.length), ids),
-                        new Tensor("k", dtype, shape, keys.orElseThrow()),
-                        new Tensor("v", dtype, shape, values.orElseThrow())));
+        return out;
+    }
+
+    private static Tensor ids(int[] tokens) {
+        MemorySegment ids = MemorySegment.ofArray(new byte[4 * tokens.length]);
+        for (int i = 0; i < tokens.length; i++) {
+            ids.set(INT, 4L * i, tokens[i]);
+        }
+        return new Tensor("tokens", "I32", List.of(tokens.length), ids);
     }
 
     private static final ValueLayout.OfInt INT =

@@ -44,7 +44,7 @@ public final class DataFree {
                     new ProfileGroup(
                             new int[] {layer},
                             heads,
-                            geometry,
+                            width,
                             width,
                             ProfileGroup.Statistics.IN_FRAME));
         }

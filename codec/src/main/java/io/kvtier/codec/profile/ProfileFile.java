@@ -34,6 +34,24 @@ public final class ProfileFile {
      * @throws InvalidRequestException when it is for another model or of a newer version
      */
     public static Profile read(byte[] file, Geometry geometry) {
+        Profile profile = read(file);
+        profile.checkShape(geometry);
+        checkCover(profile, geometry);
+        return profile;
+    }
+
+    /**
+     * What the file of a profile says, for people: the geometry that it was made for, of which it
+     * holds a digest alone, need not be known.
+     *
+     * @throws io.kvtier.codec.error.CorruptChunkException when a byte is not what it should be
+     * @throws InvalidRequestException when it is of a newer version
+     */
+    public static ProfileOutline outline(byte[] file) {
+        return ProfileOutline.of(read(file));
+    }
+
+    private static Profile read(byte[] file) {
         check(
                 file.length >= 8 && file.length <= BYTES_MAX,
                 "profile bytes",
@@ -44,7 +62,7 @@ public final class ProfileFile {
         int crc = FrameBytes.crc32c(MemorySegment.ofArray(file).asSlice(0, body));
         check(in.getInt(body) == crc, "profile crc32c", crc, in.getInt(body));
         try {
-            Profile profile = read(in.limit(body), Digest.sha256(file), geometry);
+            Profile profile = read(in.limit(body), Digest.sha256(file));
             check(!in.hasRemaining(), "bytes after the groups", 0, in.remaining());
             return profile;
         } catch (BufferUnderflowException e) {
@@ -53,7 +71,7 @@ public final class ProfileFile {
         }
     }
 
-    private static Profile read(ByteBuffer in, Digest id, Geometry geometry) {
+    private static Profile read(ByteBuffer in, Digest id) {
         check(in.getInt() == MAGIC, "profile magic", "KVP1", Integer.toHexString(in.getInt(0)));
         int version = u16(in);
         InvalidRequestException.check(version == VERSION, "profile version", version, VERSION);
@@ -62,8 +80,6 @@ public final class ProfileFile {
         int flags = u8(in);
         check((flags & ~FLAGS) == 0, "profile flags", "0..3", flags);
         Digest shape = Digest.read(in);
-        Digest actual = geometry.shapeDigest();
-        InvalidRequestException.check(shape.equals(actual), "profile's shape", shape, actual);
         float step = in.getFloat();
         int rungs = u8(in);
         int tail = u8(in);
@@ -87,9 +103,8 @@ public final class ProfileFile {
         List<Profile.CurvePoint> curve = curve(in, points);
         List<ProfileGroup> groups = new ArrayList<>();
         for (int i = 0; i < layerGroups * headGroups; i++) {
-            groups.add(group(in, geometry));
+            groups.add(group(in));
         }
-        checkCover(groups, layerGroups, headGroups, geometry);
         return new Profile(
                 id,
                 shape,
@@ -156,15 +171,15 @@ public final class ProfileFile {
         return out;
     }
 
-    private static ProfileGroup group(ByteBuffer in, Geometry geometry) {
+    private static ProfileGroup group(ByteBuffer in) {
         int layerCount = u16(in);
         int headCount = u16(in);
-        int[] layers = indices(in, layerCount, geometry.layers(), "layer");
-        int[] heads = indices(in, headCount, geometry.kvHeads(), "head");
-        long channels = (long) layerCount * headCount * (geometry.keyDim() + geometry.valueDim());
+        int[] layers = indices(in, layerCount, "layer");
+        int[] heads = indices(in, headCount, "head");
         int width = in.getInt();
         int rank = in.getInt();
-        check(width == channels, "width of a group", channels, width);
+        int widthMax = in.remaining() / 4;
+        check(width >= 1 && width <= widthMax, "width of a group", "1.." + widthMax, width);
         check(rank >= 1 && rank <= width, "rank of a group", "1.." + width, rank);
         long bytes = 4L * width + 9L * rank + 4 + 4L * width * rank;
         check(bytes <= in.remaining(), "bytes of a group", "at most " + in.remaining(), bytes);
@@ -182,7 +197,7 @@ public final class ProfileFile {
         return new ProfileGroup(
                 layers,
                 heads,
-                geometry,
+                width,
                 rank,
                 new ProfileGroup.Statistics(mean, sigma, index, probe, analysis, synthesis));
     }
@@ -191,11 +206,13 @@ public final class ProfileFile {
      * Each (stored layer, KV head) must be in exactly one group, a row of groups in one set of
      * layers.
      */
-    private static void checkCover(
-            List<ProfileGroup> groups, int layerGroups, int headGroups, Geometry geometry) {
+    private static void checkCover(Profile profile, Geometry geometry) {
+        int headGroups = profile.headGroups();
+        List<ProfileGroup> groups = profile.groups();
         boolean[] seen = new boolean[geometry.layers() * geometry.kvHeads()];
-        for (int i = 0; i < layerGroups * headGroups; i++) {
+        for (int i = 0; i < groups.size(); i++) {
             ProfileGroup group = groups.get(i);
+            checkChannels(group, geometry);
             ProfileGroup first = groups.get(i - i % headGroups);
             check(
                     Arrays.equals(group.layers(), first.layers()),
@@ -224,13 +241,26 @@ public final class ProfileFile {
         }
     }
 
-    private static int[] indices(ByteBuffer in, int count, int end, String what) {
-        check(count >= 1 && count <= end, what + "s of a group", "1.." + end, count);
+    /** Indices ascend, so the last one is the largest. */
+    private static void checkChannels(ProfileGroup group, Geometry geometry) {
+        int[] layers = group.layers();
+        int[] heads = group.heads();
+        int layer = layers[layers.length - 1];
+        int head = heads[heads.length - 1];
+        check(layer < geometry.layers(), "layer", "below " + geometry.layers(), layer);
+        check(head < geometry.kvHeads(), "head", "below " + geometry.kvHeads(), head);
+        long dims = (long) geometry.keyDim() + geometry.valueDim();
+        long channels = dims * layers.length * heads.length;
+        check(group.width() == channels, "width of a group", channels, group.width());
+    }
+
+    private static int[] indices(ByteBuffer in, int count, String what) {
+        check(count >= 1, what + "s of a group", "1 or more", count);
         int[] out = new int[count];
         for (int i = 0; i < count; i++) {
             out[i] = u16(in);
             int above = i == 0 ? -1 : out[i - 1];
-            check(out[i] > above && out[i] < end, what, (above + 1) + ".." + (end - 1), out[i]);
+            check(out[i] > above, what, "above " + above, out[i]);
         }
         return out;
     }

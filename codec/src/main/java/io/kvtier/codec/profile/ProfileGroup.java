@@ -1,7 +1,6 @@
 package io.kvtier.codec.profile;
 
 import io.kvtier.codec.error.InvalidRequestException;
-import io.kvtier.codec.identity.Geometry;
 
 /**
  * One layer group × head group of a profile. Its channels are, layer by layer, the heads' keys,
@@ -43,10 +42,10 @@ public final class ProfileGroup {
                         new float[0]);
     }
 
-    ProfileGroup(int[] layers, int[] heads, Geometry geometry, int rank, Statistics statistics) {
+    ProfileGroup(int[] layers, int[] heads, int width, int rank, Statistics statistics) {
         this.layers = layers.clone();
         this.heads = heads.clone();
-        this.width = layers.length * heads.length * (geometry.keyDim() + geometry.valueDim());
+        this.width = width;
         this.rank = rank;
         this.statistics = statistics;
         InvalidRequestException.check(

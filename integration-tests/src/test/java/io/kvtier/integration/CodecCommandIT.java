@@ -1,0 +1,160 @@
+package io.kvtier.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code kvtier codec} and {@code kvtier profile} as real processes, on a real cache. */
+@Timeout(value = 5, unit = TimeUnit.MINUTES)
+class CodecCommandIT {
+    private static final Path ROOT = ProjectRoot.find();
+    private static final String PROFILE =
+            ROOT.resolve("profiles/smollm2-135m-layer.kvp").toString();
+
+    @TempDir private Path folder;
+
+    private Path caches;
+    private Path frames;
+
+    @BeforeEach
+    void copySample() throws IOException {
+        caches = Files.createDirectory(folder.resolve("caches"));
+        frames = folder.resolve("frames");
+        Path _ =
+                Files.copy(
+                        ROOT.resolve("examples/sample/novel.safetensors"),
+                        caches.resolve("novel.safetensors"));
+    }
+
+    @Test
+    void roundtrip_reportsTheSizesOfRealFiles() throws Exception {
+        JsonNode report = roundtrip("best", "--profile", PROFILE);
+        long stored = stored();
+        assertThat(report.path("storedBytes").asLong()).isEqualTo(stored);
+        assertThat(report.path("storedBitsPerElement").asDouble())
+                .isEqualTo(stored * 8.0 / report.path("elements").asLong());
+        assertThat(report.path("elements").asLong()).isEqualTo(1024L * 30 * 2 * 3 * 64);
+        assertThat(report.path("contexts")).hasSize(1);
+        assertThat(report.path("contexts").path(0).path("rungs"))
+                .extracting(JsonNode::asText)
+                .containsExactly("1", "1", "1", "1/2");
+        assertThat(Files.size(folder.resolve("out/novel.safetensors")))
+                .isGreaterThan(2 * report.path("elements").asLong());
+    }
+
+    @Test
+    void decode_lowerLevels_takeFewerBytesOfTheSameFrames() throws Exception {
+        long before = roundtrip("best").path("bytes").asLong();
+        assertThat(before).isLessThan(stored());
+        for (String level : List.of("recent", "tail", "flat")) {
+            long bytes =
+                    json(run(
+                                    "decode",
+                                    frames.toString(),
+                                    "--out",
+                                    folder.resolve(level).toString(),
+                                    "--level",
+                                    level,
+                                    "--json"))
+                            .path("bytes")
+                            .asLong();
+            assertThat(bytes).as(level).isPositive().isLessThan(before);
+            before = bytes;
+        }
+    }
+
+    @Test
+    void decode_bitFlipped_saysWhereAndExitsWith2() throws Exception {
+        CommandProcess.Result encoded =
+                run("encode", caches.toString(), "--out", frames.toString());
+        assertThat(encoded.exitCode()).isZero();
+        Path frame = frames.resolve("novel/0002.kvt");
+        byte[] bytes = Files.readAllBytes(frame);
+        bytes[bytes.length / 8] ^= 16;
+        Files.write(frame, bytes);
+        CommandProcess.Result decoded =
+                run("decode", frames.toString(), "--out", folder.resolve("out").toString());
+        assertThat(decoded.output())
+                .contains("0002.kvt is damaged: segment ", "crc32c is ", "encode the context again")
+                .doesNotContain("\tat ");
+        assertThat(decoded.exitCode()).isEqualTo(2);
+    }
+
+    @Test
+    void roundtrip_unknownLevel_namesThoseThereAre() throws Exception {
+        CommandProcess.Result result =
+                run(
+                        "roundtrip",
+                        "--in",
+                        caches.toString(),
+                        "--out",
+                        folder.resolve("out").toString(),
+                        "--level",
+                        "perfect");
+        assertThat(result.output())
+                .contains("level is 'perfect', expected one of", "best, recent, near, tail, flat");
+        assertThat(result.exitCode()).isEqualTo(2);
+    }
+
+    @Test
+    void profileInspect_namesLevelsFromBestToSmallest() throws Exception {
+        JsonNode profile =
+                json(CommandProcess.run(folder, "profile", "inspect", PROFILE, "--json"));
+        assertThat(profile.path("kind").asText()).isEqualTo("LAYER");
+        assertThat(profile.path("groups")).hasSize(30);
+        assertThat(profile.path("levels")).hasSizeGreaterThanOrEqualTo(5);
+        assertThat(profile.path("levels"))
+                .extracting(level -> level.path("bitsPerElement").asDouble())
+                .isSortedAccordingTo((a, b) -> Double.compare(b, a));
+        assertThat(CommandProcess.run(folder, "profile", "inspect", PROFILE).output())
+                .contains("levels", "loss map", "spectrum");
+    }
+
+    private JsonNode roundtrip(String level, String... more) throws Exception {
+        String[] args = {
+            "roundtrip",
+            "--in",
+            caches.toString(),
+            "--out",
+            folder.resolve("out").toString(),
+            "--frames",
+            frames.toString(),
+            "--level",
+            level,
+            "--json"
+        };
+        return json(run(Stream.concat(Stream.of(args), Stream.of(more)).toArray(String[]::new)));
+    }
+
+    private CommandProcess.Result run(String... args) throws Exception {
+        return CommandProcess.run(
+                folder, Stream.concat(Stream.of("codec"), Stream.of(args)).toArray(String[]::new));
+    }
+
+    /** The last line: progress comes before it. */
+    private static JsonNode json(CommandProcess.Result result) throws IOException {
+        assertThat(result.exitCode()).as(result.output()).isZero();
+        return new ObjectMapper().readTree(result.output().lines().toList().getLast());
+    }
+
+    private long stored() throws IOException {
+        try (Stream<Path> files = Files.walk(frames)) {
+            long bytes = 0;
+            for (Path file : files.filter(path -> path.toString().endsWith(".kvt")).toList()) {
+                bytes += Files.size(file);
+            }
+            return bytes;
+        }
+    }
+}
