@@ -262,7 +262,8 @@ def _distortion(
     classes: np.ndarray,
     raw: int,
 ) -> np.ndarray:
-    """Squared error f64[rungs, 2] left on head and tail tokens at each rung."""
+    """Squared error f64[rungs, 2] left on head and tail tokens at each rung, each token's over
+    4^(octaves of its class): what a class makes coarser matters that much less."""
     head = len(y) - min(profile.tail_tokens, len(y))
     out = np.empty((profile.rungs, 2))
     decoded = np.empty(q[0].shape, np.float32)
@@ -278,6 +279,7 @@ def _distortion(
             decoded,
         )
         error = np.square(decoded - y.T, dtype=np.float64).sum(axis=0)
+        error *= np.exp2(-classes.astype(np.float64))
         error[:raw] = 0
         out[rung] = error[:head].sum(), error[head:].sum()
     return out

@@ -54,7 +54,10 @@ class Level:
 
 @dataclass(frozen=True)
 class LossPoint:
-    """Upper bounds of loss at a distortion per element; `dppl`, `facts_loss` are fractions."""
+    """Upper bounds of loss up to a distortion per element; `dppl`, `facts_loss` are fractions.
+
+    distortion: squared error in the whitened domain over 2^class, times the planner's importance.
+    """
 
     distortion: float
     kl: float

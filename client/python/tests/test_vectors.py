@@ -12,6 +12,7 @@ import pytest
 from kvtier.data_free import data_free
 from kvtier.decoder import decode_chunk, decode_symbols, frame_segments
 from kvtier.dtype import Dtype
+from kvtier.encoder import ChunkId, encode_chunk
 from kvtier.frame import FrameHeader, verify
 from kvtier.identity import Namespace, NamespaceKind
 from kvtier.profile import Profile, parse
@@ -128,3 +129,18 @@ def test_the_comparison_sees_what_is_not_rounding(case: Case) -> None:
     wrong = replace(case, profile=replace(case.profile, centroids=centroids))
     _, k, v = wrong.decode(cut["bytes"])
     assert case.far(cut, k, v) > v.size // 20
+
+
+@pytest.mark.parametrize("case", JAVAS, ids=[case.name for case in JAVAS])
+def test_java_distortions_are_those_of_this_encoder(case: Case) -> None:
+    if case.profile is None:
+        return
+    recorded = BY_NAME[case.name]["cuts"][-1]  # the block that Java encoded
+    dtype, shape = case.space.geometry.dtype, case.space.geometry
+    size = (len(shape.stored_layers), case.header.tokens, shape.kv_heads, shape.key_dim)
+    k, v = (np.frombuffer(bytes.fromhex(recorded[x]), dtype.numpy).reshape(size) for x in "kv")
+    chunk = ChunkId(case.header.key, np.array(case.tokens), case.header.first_position)
+    again = verify(encode_chunk(case.space, case.profile, chunk, k, v), case.space)
+    for ours, java in zip(again.segments, case.header.segments, strict=True):
+        assert ours.distortion == pytest.approx(java.distortion, rel=1e-3)
+        assert ours.tail_distortion == pytest.approx(java.tail_distortion, rel=1e-3)

@@ -20,6 +20,7 @@ final class GroupEncoder {
     private float[] y = new float[0];
     private float[] decoded = new float[0];
     private int[] coarse = new int[0];
+    private float[] weights = new float[0];
     private float[] steps = new float[0];
 
     GroupEncoder(Profile profile, Geometry geometry) {
@@ -55,7 +56,10 @@ final class GroupEncoder {
         round(code, tokens);
     }
 
-    /** Squared error at a rung over tokens [from, end), and the active components into the code. */
+    /**
+     * Squared error at a rung over tokens [from, end), each token's over 4^(octaves of its class):
+     * what a class makes coarser matters that much less.
+     */
     double distortion(GroupCode code, int rung, int tokens, int from, int end) {
         steps(code, rung, tokens);
         double sum = 0;
@@ -66,7 +70,7 @@ final class GroupEncoder {
                     code.sigmaIndex[c], rung, code, steps, coarse, at, decoded, at, from, end);
             for (int t = from; t < end; t++) {
                 double error = y[at + t] - decoded[at + t];
-                sum += error * error;
+                sum += error * error * weights[t];
             }
         }
         return sum;
@@ -80,10 +84,12 @@ final class GroupEncoder {
     private void steps(GroupCode code, int rung, int tokens) {
         if (steps.length < tokens) {
             steps = new float[tokens];
+            weights = new float[tokens];
         }
         for (int t = 0; t < tokens; t++) {
             boolean same = t > 0 && code.classes[t] == code.classes[t - 1];
             steps[t] = same ? steps[t - 1] : reconstruction.step(code.classes[t], rung);
+            weights[t] = same ? weights[t - 1] : Math.scalb(1f, -code.classes[t]);
         }
     }
 

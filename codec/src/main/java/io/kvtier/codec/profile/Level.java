@@ -8,7 +8,7 @@ package io.kvtier.codec.profile;
  * @param tailRung of that chunk's last tokens
  * @param dppl relative change of perplexity, a fraction
  * @param factsLoss lost share of facts
- * @param distortion per element, in the whitened domain
+ * @param distortion as in {@link LossPoint}
  */
 public record Level(
         String name,
