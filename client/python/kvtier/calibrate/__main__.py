@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
+import json
+import math
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,12 @@ import torch
 
 from kvtier.profile import to_bytes
 
+from .cases import Words, held_out_cases
 from .errors import CalibrationError
-from .evaluate import Judge
 from .fit import Corpus, FitOptions, fit_all
 from .gather import gather, read_texts
-from .losses import measure_levels
+from .judge import Judge
+from .losses import Measured, coverage, loss_map, measure, summary
 from .model import CausalModel, KvShape
 from .profile_file import ProfileText, to_profile
 from .simulate import CodecProfile, class_coding, fit_centroids, sample_coefficients, to_codec
@@ -27,9 +30,10 @@ from .tables import CodeLengths, read_tables
 
 KIND_LAYERS = {"layer": 1, "joint": 3}
 DEFAULT_STEP = {"layer": 0.45, "joint": 0.5}
+BLIND_STEP = 0.25
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m kvtier.calibrate", description="Make a codec profile of a model."
     )
@@ -47,25 +51,44 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--work", type=Path, help="folder of caches and gradients, reused by a later run [OUT.work]"
     )
     parser.add_argument("--kind", choices=sorted(KIND_LAYERS), default="joint")
+    parser.add_argument("--layers", type=int, help="layers a group, of kind joint [3]")
     parser.add_argument(
         "--prefix", default="train_", help="use only arrays of this prefix [train_]"
     )
     parser.add_argument(
-        "--held-out", type=int, default=6, help="texts kept from a first fit, to measure levels [6]"
+        "--held-out", type=int, help="texts kept from a first fit, to measure levels [a third]"
+    )
+    parser.add_argument(
+        "--windows", type=int, default=2, help="contexts cut from each of those texts [2]"
     )
     parser.add_argument("--step", type=float, help="quantizer step of rung 0 [%s]" % DEFAULT_STEP)
     parser.add_argument("--rank", type=int, help="components kept of each group [all]")
     parser.add_argument("--draws", type=int, default=1, help="sampled labellings a text [1]")
+    parser.add_argument(
+        "--no-gradients",
+        action="store_true",
+        help="statistics alone, for models too large to differentiate: more bits",
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="[all cores]")
+    parser.add_argument("--rows", type=Path, help="write every measurement, a JSON line each")
     parser.add_argument("--arrays", type=Path, help="write the arrays as npz, too")
     args = parser.parse_args(arguments)
     args.work = args.work or args.out.with_suffix(".work")
-    args.step = args.step or DEFAULT_STEP[args.kind]
+    args.step = args.step or (BLIND_STEP if args.no_gradients else DEFAULT_STEP[args.kind])
+    args.layers = 1 if args.kind == "layer" else args.layers or KIND_LAYERS[args.kind]
+    if args.no_gradients:
+        args.draws = 0
     return args
 
 
 def main() -> None:
-    args = parse()
+    run_command(None)
+
+
+def run_command(arguments: list[str] | None) -> None:
+    """The command with arguments, None = of the process; exits with a plain message where it
+    refuses."""
+    args = parse(arguments)
     torch.set_num_threads(args.threads)
     try:
         run(args)
@@ -75,36 +98,34 @@ def main() -> None:
 
 def run(args: argparse.Namespace) -> None:
     texts = read_texts(args.texts, args.prefix)
-    if not 1 <= args.held_out < len(texts):
-        raise CalibrationError(
-            f"--held-out {args.held_out} of {len(texts)} texts: keep at least one on each side"
-        )
+    held_out = choose_held_out(texts, args.held_out)
     model = CausalModel(args.model)
     gather(model, texts, args.work, args.draws)
     tables = read_tables()
     corpus = Corpus.read(args.work, list(texts), model.shape, args.draws)
-    options = FitOptions(layers_per_group=KIND_LAYERS[args.kind], rank=args.rank)
+    options = FitOptions(
+        layers_per_group=args.layers, rank=args.rank, gradients=not args.no_gradients
+    )
 
-    say("fit without the held-out texts")
-    held_out = set(np.linspace(0, len(texts) - 1, args.held_out).round().astype(int).tolist())
-    seen = corpus.subset([i for i in range(len(texts)) if i not in held_out])
+    say(f"fit without the {len(held_out)} held-out texts")
+    seen = corpus.subset([i for i, name in enumerate(texts) if name not in held_out])
     trial = calibrate(seen, model.shape, options, args.step, tables)
     say("measure levels on the held-out texts")
-    judge = Judge(model)
-    for index, (name, ids) in enumerate(texts.items()):
-        if index in held_out:
-            judge.add(name, ids)
-    levels, loss = measure_levels(judge, trial, tables, model.shape)
-    for row in levels:
-        say(
-            f"level {row.name}: {row.bits_per_element:.3f} bit/element, KL {row.kl:.4f}, "
-            f"perplexity {100 * row.dppl:+.2f} %"
-        )
+    words = Words.of(args.model)
+    if words is None:
+        say("facts stay unmeasured: the model folder has no tokenizer")
+    cases = held_out_cases(model, words, held_out, args.work, args.windows)
+    rows = measure(Judge(model), trial, tables, model.shape, cases)
+    report(rows)
+    if args.rows:
+        args.rows.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
 
     say("fit on all texts")
     profile = calibrate(corpus, model.shape, options, args.step, tables)
     centre, table = class_coding(profile, sample_coefficients(profile, corpus), tables)
-    text = ProfileText(args.kind, provenance(args, len(texts)), centre, table, levels, loss)
+    text = ProfileText(
+        args.kind, provenance(args, len(texts)), centre, table, summary(rows), loss_map(rows)
+    )
     data = to_bytes(to_profile(profile, model.shape, text))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_bytes(data)
@@ -113,15 +134,52 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.out}: {len(data)} bytes, id {hashlib.sha256(data).hexdigest()}")
 
 
+def choose_held_out(texts: dict[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:
+    """`count` texts, a third by default, spread over all."""
+    count = -(-len(texts) // 3) if count is None else count
+    if not 1 <= count < len(texts):
+        raise CalibrationError(
+            f"{count} of {len(texts)} texts held out: keep at least one on each side"
+        )
+    names = list(texts)
+    chosen = sorted(set(np.linspace(0, len(texts) - 1, count).round().astype(int).tolist()))
+    return {names[i]: texts[names[i]] for i in chosen}
+
+
 def calibrate(
     corpus: Corpus, shape: KvShape, options: FitOptions, step: float, tables: CodeLengths
 ) -> CodecProfile:
     """Transforms, probes, curve and centroids from a corpus."""
     profile = to_codec(fit_all(corpus, shape, options), step, tables.centroids)
+    for group in profile.groups:
+        if not (torch.isfinite(group.analysis).all() and torch.isfinite(group.synthesis).all()):
+            raise CalibrationError(
+                f"the transform of layers {group.layers} is not finite in float16: their channels "
+                "are constant or their sensitivities too far apart; give more texts"
+            )
     return replace(
         profile,
         centroids=fit_centroids(profile, sample_coefficients(profile, corpus), tables.centroids),
     )
+
+
+def report(rows: list[Measured]) -> None:
+    """What the levels cost, and how well a map made without a text bounds that text."""
+    held = coverage(rows) if len({row.document for row in rows}) > 2 else {}
+    for level in summary(rows):
+        shares = held.get(level.name, (math.nan,) * 3)
+        say(
+            f"level {level.name}: {level.bits_per_element:.3f} bit/element, KL {level.kl:.4f}, "
+            f"perplexity {100 * level.dppl:+.2f} %, facts {-100 * level.facts_loss:+.1f} %, "
+            f"distortion {level.distortion:.5f}; bounds held for "
+            + ", ".join(f"{100 * share:.0f} %" for share in shares)
+        )
+    say(f"stored: {np.mean([row.stored for row in rows]):.3f} bit/element")
+    for point in loss_map(rows):
+        say(
+            f"bound up to distortion {point.distortion:.5f}: KL {point.kl:.4f}, perplexity "
+            f"{100 * point.dppl:.2f} %, facts {100 * point.facts_loss:.1f} %"
+        )
 
 
 def provenance(args: argparse.Namespace, texts: int) -> str:
@@ -130,7 +188,8 @@ def provenance(args: argparse.Namespace, texts: int) -> str:
     return (
         f"model {args.model.name}; {texts} texts {args.prefix}* of {args.texts.name} "
         f"(SHA-256 {digest}…); "
-        f"{date}; kvtier.calibrate kind {args.kind}, step {args.step}, draws {args.draws}"
+        f"{date}; kvtier.calibrate kind {args.kind}, {args.layers} layers a group, "
+        f"step {args.step}, draws {args.draws}"
     )
 
 

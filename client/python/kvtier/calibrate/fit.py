@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from kvtier.data_free import value_weight
+
+from .errors import CalibrationError
 from .gather import load, load_gradients
 from .model import KvShape
 from .probe import features, fit_probe, position_curve
 from .transform import Transform, fisher_blocks, fit_transform
 
 Tensor = torch.Tensor
+SAMPLES_PER_CHANNEL = 4
+BLIND_CURVE = ((0, 4, 16.0), (4, 16, 8.0), (16, 64, 3.0))
+"""How sensitive the first tokens of a sequence are without gradients to tell: start, end, times."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +33,17 @@ class FitOptions:
     ridge: float = 2000.0
     shrink: float = 0.7
     noise: float = 0.01
-    weighted_axes: bool = False
     reweights: int = 1
     rank: int | None = None
     skip: int = 4
     skip_first_fit: int = 64
+    gradients: bool = True
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Statistics of all documents: `rows` and each of `draws` `[documents, layers, tokens, 2·row]`,
-    float32."""
+    """Statistics of all documents: `rows` and each of `draws` (none without gradients)
+    `[documents, layers, tokens, 2·row]`, float32."""
 
     names: list[str]
     rows: Tensor
@@ -65,7 +72,7 @@ class Corpus:
             self.tokens[keep],
         )
 
-    def group(self, layers: range) -> tuple[Tensor, list[Tensor]]:
+    def group(self, layers: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
         """Channels of a group in the format's order, `[documents, tokens, width]`, and the
         gradients alike."""
         return group_rows(self.rows, layers), [group_rows(draw, layers) for draw in self.draws]
@@ -76,10 +83,9 @@ def merge_keys_values(rows: Tensor) -> Tensor:
     return rows.transpose(1, 2).flatten(2)
 
 
-def group_rows(rows: Tensor, layers: range) -> Tensor:
+def group_rows(rows: Tensor, layers: Sequence[int]) -> Tensor:
     """`[…, layers, tokens, 2·row]` → `[…, tokens, len(layers)·2·row]`."""
-    part = rows[..., layers.start : layers.stop, :, :]
-    return part.transpose(-3, -2).flatten(-2)
+    return rows[..., list(layers), :, :].transpose(-3, -2).flatten(-2)
 
 
 @dataclass(frozen=True)
@@ -87,24 +93,27 @@ class GroupFit:
     """What calibration leaves for one group; `probe` `[R + 1]` in log2 of sensitivity, `curve`
     `[tokens]` its factor."""
 
-    layers: range
+    layers: tuple[int, ...]
     transform: Transform
     probe: Tensor
     curve: Tensor
 
 
-def fisher_scale(corpus: Corpus, skip: int) -> float:
+def fisher_scale(corpus: Corpus, shape: KvShape, skip: int) -> float:
     """One number for the whole model that makes a step near 1 useful: mean sensitivity times
     variance of an element.
 
-    Taken from the first half of the contexts, before sensitivity rises towards their end.
+    Taken from the first half of the tokens that the following ones see, before sensitivity rises
+    towards the end of the context.
     """
     total, parts = 0.0, 0
-    for layer in range(corpus.rows.shape[1]):
-        x, draws = corpus.group(range(layer, layer + 1))
+    for layer in range(shape.layers):
+        x, draws = corpus.group((layer,))
+        seen = shape.seen_from(layer, x.shape[1])
+        half_way = (seen + x.shape[1]) // 2
         variance = x[:, skip:].flatten(0, 1).var(0)
         power = torch.stack(
-            [g[:, skip : g.shape[1] // 2].flatten(0, 1).square().mean(0) for g in draws]
+            [g[:, seen + skip : half_way].flatten(0, 1).square().mean(0) for g in draws]
         ).mean(0)
         for half in (slice(0, len(variance) // 2), slice(len(variance) // 2, None)):
             total += (variance[half].mean() * power[half].mean()).item()
@@ -113,14 +122,17 @@ def fisher_scale(corpus: Corpus, skip: int) -> float:
 
 
 def fit_group(
-    corpus: Corpus, layers: range, block: int, scale: float, options: FitOptions
+    corpus: Corpus, layers: tuple[int, ...], shape: KvShape, scale: float, options: FitOptions
 ) -> GroupFit:
     """Fit transform, start curve and probe of one group; two rounds, since the token weights need a
-    transform first."""
+    transform first.
+
+    Of sliding layers only the tokens that the following ones see have gradients.
+    """
     x, draws = corpus.group(layers)
-    draws = [g / scale**0.5 for g in draws]
-    width = x.shape[-1]
-    block = width if options.joint_fisher else block
+    seen = shape.seen_from(layers[0], x.shape[1])
+    near, draws = x[:, seen:], [g[:, seen:] / scale**0.5 for g in draws]
+    block = x.shape[-1] if options.joint_fisher else shape.row
 
     def flat(t: Tensor, skip: int) -> Tensor:
         return t[:, skip:].flatten(0, 1)
@@ -129,27 +141,47 @@ def fit_group(
     blocks = fisher_blocks([flat(g, first) for g in draws], None, block, options.blend)
     transform = fit_transform(flat(x, first), blocks)
     for _ in range(options.reweights):
-        probe, curve, z = _fit_weights(transform, x, draws, options)
+        probe, curve, z = _fit_weights(transform, near, seen, draws, options)
         weight = flat(torch.exp2(z @ probe) * curve, options.skip)
         blocks = fisher_blocks([flat(g, options.skip) for g in draws], weight, block, options.blend)
-        start = (
-            flat(torch.exp2(z @ probe) * start_only(curve), options.skip)
-            if options.weighted_axes
-            else None
-        )
-        transform = fit_transform(flat(x, options.skip), blocks, options.rank, start)
-    probe, curve, _ = _fit_weights(transform, x, draws, options)
-    return GroupFit(layers, transform, probe, curve)
+        transform = fit_transform(flat(x, options.skip), blocks, options.rank)
+    probe, curve, _ = _fit_weights(transform, near, seen, draws, options)
+    return GroupFit(layers, transform, probe, start_only(curve, seen, x.shape[1]))
+
+
+def fit_group_blind(
+    corpus: Corpus, layers: tuple[int, ...], shape: KvShape, options: FitOptions
+) -> GroupFit:
+    """A group without gradients: a guess of one sensitivity for the keys and one for the values of
+    each layer, no probe.
+
+    The guess is the data-free profile's: an error matters by its share of the rows' variance, and
+    in the values of early layers more than in those of late ones.
+    """
+    x, _ = corpus.group(layers)
+    samples = x[:, options.skip :].flatten(0, 1)
+    variance = samples.var(0).view(len(layers), 2, shape.row).mean(2).double()
+    identity = torch.eye(shape.row, dtype=torch.float64)
+    blocks = []
+    for index, layer in enumerate(layers):
+        for part, weight in ((0, 1.0), (1, value_weight(layer, shape.layers))):
+            blocks.append(identity / (variance[index, part] * weight**2).clamp_min(1e-20))
+    transform = fit_transform(samples, blocks, options.rank)
+    curve = torch.ones(x.shape[1])
+    for start, end, sensitivity in BLIND_CURVE:
+        curve[start:end] = sensitivity
+    return GroupFit(layers, transform, torch.zeros(len(transform.sigma) + 1), curve)
 
 
 def _fit_weights(
-    transform: Transform, x: Tensor, draws: list[Tensor], options: FitOptions
+    transform: Transform, x: Tensor, first: int, draws: list[Tensor], options: FitOptions
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Probe, curve and features `[documents, tokens, R + 1]` under a transform."""
+    """Probe, curve and features `[documents, tokens, R + 1]` under a transform; `x` are the tokens
+    from position `first` on."""
     energy = transform.sigma.square()
     matters = energy * options.noise / (energy + options.noise)
     power = torch.stack([(transform.gradient(g).square() @ matters) for g in draws]).mean(0)
-    curve = position_curve(power)
+    curve = position_curve(power, first)
     z = features(transform.forward(x).flatten(0, 1), transform.sigma).unflatten(0, x.shape[:2])
     relative = power / curve
     skip = options.skip
@@ -159,18 +191,26 @@ def _fit_weights(
     return probe, curve, z
 
 
-def start_only(curve: Tensor, until: int = 512) -> Tensor:
-    """The curve without its rise towards the end of the context, which readers pay for by rungs."""
-    flat = curve.clone()
-    flat[until:] = curve[until - 1]
+def start_only(curve: Tensor, first: int, tokens: int) -> Tensor:
+    """The curve `[tokens]` without its rise towards the end of the context, which readers pay for
+    by rungs; `curve` begins at position `first`, and is flat where that is not 0."""
+    half_way = (tokens - first) // 2
+    flat = curve[half_way - 1].repeat(tokens)
+    if first == 0:
+        flat[:half_way] = curve[:half_way]
     return flat
 
 
 def fit_all(corpus: Corpus, shape: KvShape, options: FitOptions) -> list[GroupFit]:
-    """Every group of a model with `layers_per_group` consecutive layers each."""
-    scale = fisher_scale(corpus, options.skip_first_fit)
-    step = options.layers_per_group
-    return [
-        fit_group(corpus, range(first, min(first + step, shape.layers)), shape.row, scale, options)
-        for first in range(0, shape.layers, step)
-    ]
+    """Every group of a model, `layers_per_group` layers of one kind of attention each."""
+    groups = shape.groups(options.layers_per_group)
+    samples, width = corpus.rows.shape[0] * corpus.rows.shape[2], 2 * shape.row * len(groups[0])
+    if samples < SAMPLES_PER_CHANNEL * width:
+        raise CalibrationError(
+            f"{samples} tokens of text for groups of {width} channels: give at least "
+            f"{SAMPLES_PER_CHANNEL * width}, or group fewer layers"
+        )
+    if not options.gradients:
+        return [fit_group_blind(corpus, layers, shape, options) for layers in groups]
+    scale = fisher_scale(corpus, shape, options.skip_first_fit)
+    return [fit_group(corpus, layers, shape, scale, options) for layers in groups]

@@ -45,29 +45,46 @@ def read_texts(path: Path, prefix: str) -> dict[str, np.ndarray]:
 
 
 def gather(model: CausalModel, texts: dict[str, np.ndarray], folder: Path, draws: int = 1) -> None:
-    """Write what `load` and `load_gradients` read, skipping files that are there.
+    """Write what `load` and `load_gradients` read, keeping what is there.
 
     `draws` labellings of each text, whose powers are averaged: each is one backward pass. All texts
-    get their first before any gets its second.
+    get their first before any gets its second; without any, caches alone are gathered.
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(draw, index, name) for draw in range(-1, draws) for index, name in enumerate(texts)]
     started = time.monotonic()
     for done, (draw, index, name) in enumerate(jobs):
-        target = cache_file(folder, name) if draw < 0 else gradient_file(folder, name, draw)
-        if not target.exists():
-            if draw < 0:
-                _save(target, _cache(model, texts[name]))
-            else:
-                generator = torch.Generator().manual_seed(index + LABELLINGS_APART * draw)
-                _save(target, _gradients(model, folder, name, texts[name], generator))
-        elif draw < 0:
-            _check_same_text(target, texts[name])
+        keys, values = cached(model, folder, name, texts[name][:PREFIX_TOKENS])
+        target = gradient_file(folder, name, draw)
+        if draw >= 0 and not target.exists():
+            following = texts[name][PREFIX_TOKENS : PREFIX_TOKENS + FOLLOWING_TOKENS]
+            generator = torch.Generator().manual_seed(index + LABELLINGS_APART * draw)
+            keys, values = model.gradients(following, keys, values, generator)
+            _save(target, {"k": keys.contiguous(), "v": values.contiguous()})
+        what = "cache" if draw < 0 else f"gradients {draw + 1}"
         print(
-            f"gather {done + 1}/{len(jobs)} {target.stem} {time.monotonic() - started:.0f} s",
+            f"gather {done + 1}/{len(jobs)} {name} {what} {time.monotonic() - started:.0f} s",
             file=sys.stderr,
             flush=True,
         )
+
+
+def cached(
+    model: CausalModel, folder: Path, name: str, ids: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cache of `ids` as `CausalModel.prefill` gives it, from the folder if it is there."""
+    target = cache_file(folder, name)
+    if target.exists():
+        tensors = load_file(target)
+        if not np.array_equal(tensors["tokens"].numpy(), ids):
+            raise CalibrationError(
+                f"{target} was gathered from another text of this name: use another --work folder"
+            )
+        return tensors["k"], tensors["v"]
+    keys, values = model.prefill(ids)
+    tokens = torch.as_tensor(ids)
+    _save(target, {"k": keys.contiguous(), "v": values.contiguous(), "tokens": tokens})
+    return keys, values
 
 
 def cache_file(folder: Path, name: str) -> Path:
@@ -78,32 +95,10 @@ def gradient_file(folder: Path, name: str, draw: int) -> Path:
     return folder / f"{name}.gradients-{draw}.safetensors"
 
 
-def _cache(model: CausalModel, ids: np.ndarray) -> dict[str, torch.Tensor]:
-    keys, values = model.prefill(ids[:PREFIX_TOKENS])
-    tokens = torch.as_tensor(ids[:PREFIX_TOKENS])
-    return {"k": keys.contiguous(), "v": values.contiguous(), "tokens": tokens}
-
-
-def _gradients(
-    model: CausalModel, folder: Path, name: str, ids: np.ndarray, generator: torch.Generator
-) -> dict[str, torch.Tensor]:
-    cache = load_file(cache_file(folder, name))
-    following = ids[PREFIX_TOKENS : PREFIX_TOKENS + FOLLOWING_TOKENS]
-    keys, values = model.gradients(following, cache["k"], cache["v"], generator)
-    return {"k": keys.contiguous(), "v": values.contiguous()}
-
-
 def _save(target: Path, tensors: dict[str, torch.Tensor]) -> None:
     partial = target.with_suffix(".partial")
     save_file(tensors, partial)
     os.replace(partial, target)
-
-
-def _check_same_text(target: Path, ids: np.ndarray) -> None:
-    if not np.array_equal(load_file(target)["tokens"].numpy(), ids[:PREFIX_TOKENS]):
-        raise CalibrationError(
-            f"{target} was gathered from another text of this name: use another --work folder"
-        )
 
 
 def load(folder: Path, name: str, shape: KvShape) -> Document:

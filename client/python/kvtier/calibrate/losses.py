@@ -1,16 +1,20 @@
-"""What a profile's levels cost, and a bound on the loss from the distortion, on texts that the fit
-has not seen."""
+"""What a profile's levels cost on texts that the fit has not seen, and bounds of the loss by
+distortion."""
 
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from kvtier.profile import Level as MeasuredLevel
 from kvtier.profile import LossPoint
 
-from .evaluate import FLAT, RECENT, Judge, Level, code
+from .evaluate import FLAT, RECENT, Level, decode, encode
+from .judge import Case, Judge
 from .model import KvShape
 from .simulate import CodecProfile
 from .tables import CodeLengths
@@ -22,64 +26,187 @@ LEVELS = (
     Level("tail", 0, 0, 2),
     FLAT,
 )
-MAP_LEVELS = (Level("rung 2", 2, 2, 2), Level("rung 1", 1, 1, 1), *LEVELS)
+SHARE = 0.95
 MARGIN = 1.25
-UNMEASURED = math.nan
+POINTS = 16
+BEYOND = 1.5
 
 
-def measure_levels(
-    judge: Judge, profile: CodecProfile, tables: CodeLengths, shape: KvShape
-) -> tuple[list[MeasuredLevel], list[LossPoint]]:
-    """Means at every level, and upper bounds over all contexts by distortion per element."""
-    rows: dict[str, list[dict[str, float]]] = {level.name: [] for level in MAP_LEVELS}
-    for name in judge.names:
-        keys, values = judge.cache(name)
-        elements = shape.elements * keys.shape[1]
-        for level in MAP_LEVELS:
-            coded = code(profile, tables, shape, keys, values, level)
-            rows[level.name].append(
-                {
-                    "bits": coded.bits / elements,
-                    "distortion": coded.distortion / elements,
-                    **judge.score(name, coded.keys, coded.values),
-                }
+@dataclass(frozen=True)
+class Measured:
+    """One case at one level. Losses that a case cannot tell are NaN; `asked`, `exact` and `decoded`
+    count answer tokens."""
+
+    document: str
+    level: str
+    bits: float
+    stored: float
+    distortion: float
+    kl: float
+    dnll: float
+    top1: float
+    asked: int
+    exact: int
+    decoded: int
+
+    @property
+    def dppl(self) -> float:
+        return math.expm1(self.dnll)
+
+    @property
+    def facts_loss(self) -> float:
+        """Lost share of the answer tokens that the exact cache gives."""
+        return 1 - self.decoded / self.exact if self.exact else math.nan
+
+
+def measure(
+    judge: Judge,
+    profile: CodecProfile,
+    tables: CodeLengths,
+    shape: KvShape,
+    cases: Iterable[Case],
+    levels: tuple[Level, ...] = LEVELS,
+) -> list[Measured]:
+    """Every case at every level."""
+    rows = []
+    for case in cases:
+        coded = encode(profile, tables, shape, case.keys, case.values)
+        for level in levels:
+            keys, values = decode(profile, shape, coded, level)
+            rows.append(
+                Measured(
+                    document=case.document,
+                    level=level.name,
+                    bits=coded.bits_per_element(level),
+                    stored=coded.stored_bits_per_element,
+                    distortion=coded.distortion(level),
+                    **judge.score(case, keys, values),
+                    **judge.recall(case, keys, values),
+                )
             )
-    levels = []
-    for level in LEVELS:
-        mean = {
-            key: float(np.mean([row[key] for row in rows[level.name]]))
-            for key in rows[level.name][0]
-        }
-        levels.append(
+        judge.forget(case)
+        print(f"measured {case.name}", file=sys.stderr, flush=True)
+    return rows
+
+
+def summary(rows: list[Measured], levels: tuple[Level, ...] = LEVELS) -> list[MeasuredLevel]:
+    """Means of each level over its cases; facts pooled over all."""
+    out = []
+    for level in levels:
+        at = [row for row in rows if row.level == level.name]
+        text = [row for row in at if not math.isnan(row.kl)] or at
+        exact, decoded = sum(row.exact for row in at), sum(row.decoded for row in at)
+        out.append(
             MeasuredLevel(
                 level.name,
                 level.far,
                 level.last,
                 level.tail,
-                mean["bits"],
-                mean["kl"],
-                math.expm1(mean["dnll"]),
-                UNMEASURED,
-                mean["distortion"],
+                float(np.mean([row.bits for row in at])),
+                float(np.mean([row.kl for row in text])),
+                math.expm1(np.mean([row.dnll for row in text])),
+                1 - decoded / exact if exact else math.nan,
+                float(np.mean([row.distortion for row in at])),
             )
         )
-    return levels, loss_bounds([row for level in MAP_LEVELS for row in rows[level.name]])
+    return out
 
 
-def loss_bounds(rows: list[dict[str, float]], points: int = 8) -> list[LossPoint]:
-    """A monotone map from distortion to bounds: in each band of distortion the worst context, with
-    a margin.
+def loss_map(rows: list[Measured]) -> list[LossPoint]:
+    """Upper bounds by distortion D that hold for 95 % of the cases at every level.
 
-    The point of a band sits at its *smallest* distortion, so that a reader who takes the next point
-    at or above a distortion, or interpolates between points, never gets less than what was seen
-    there. A change of perplexity is noisy (it may be negative), so its bound is never taken below
-    the divergence.
+    The divergence follows a power of D, fitted over all cases; perplexity and facts, whose changes
+    are mostly chance, its square root. A bound is that shape times a factor: for each level the
+    conformal quantile of its cases' ratios to the shape (the ⌈(n + 1)·0.95⌉-th smallest of n; the
+    largest times 1.25 where n < 19), and of the levels the largest factor. A reader takes the first
+    point whose distortion is not below its own; beyond the last, at 1.5 times the largest
+    distortion seen, loss is unmeasured.
     """
-    ordered = sorted(rows, key=lambda row: row["distortion"])
-    bands = np.array_split(np.arange(len(ordered)), min(points, len(ordered)))
-    out, kl, dppl = [], 0.0, 0.0
-    for band in bands:
-        kl = max(kl, *(MARGIN * ordered[i]["kl"] for i in band))
-        dppl = max(dppl, MARGIN * kl, *(MARGIN * math.expm1(ordered[i]["dnll"]) for i in band))
-        out.append(LossPoint(ordered[band[0]]["distortion"], kl, dppl, UNMEASURED))
-    return [LossPoint(0.0, 0.0, 0.0, 0.0), *out]
+    text = [row for row in rows if not math.isnan(row.kl)]
+    asked = [row for row in rows if not math.isnan(row.facts_loss)]
+    shape = _Power.fit(text)
+    kl = _factor([(row.level, row.kl / shape.at(row.distortion)) for row in text])
+    dppl = _factor([(row.level, row.dppl / shape.root(row.distortion)) for row in text])
+    facts = _factor([(row.level, row.facts_loss / shape.root(row.distortion)) for row in asked])
+    seen = [row.distortion for row in rows]
+    grid = np.geomspace(min(seen), BEYOND * max(seen), POINTS)
+    points = [
+        LossPoint(float(d), kl * shape.at(d), dppl * shape.root(d), facts * shape.root(d))
+        for d in grid
+    ]
+    return [LossPoint(0.0, 0.0, 0.0, 0.0), *points]
+
+
+@dataclass(frozen=True)
+class _Power:
+    """kl ≈ exp(log_scale)·D^exponent."""
+
+    log_scale: float
+    exponent: float
+
+    @staticmethod
+    def fit(rows: list[Measured]) -> _Power:
+        x = np.log([row.distortion for row in rows])
+        y = np.log([max(row.kl, 1e-9) for row in rows])
+        slope = float(np.cov(x, y)[0, 1] / max(np.var(x, ddof=1), 1e-12))
+        slope = min(max(slope, 0.25), 4.0)
+        return _Power(float(np.mean(y) - slope * np.mean(x)), slope)
+
+    def at(self, distortion: float) -> float:
+        return math.exp(self.log_scale + self.exponent * math.log(distortion))
+
+    def root(self, distortion: float) -> float:
+        return math.sqrt(self.at(distortion))
+
+
+def _factor(ratios: list[tuple[str, float]]) -> float:
+    """The largest over the levels of the quantiles of their ratios; NaN of none."""
+    by_level: dict[str, list[float]] = {}
+    for level, ratio in ratios:
+        by_level.setdefault(level, []).append(max(ratio, 0.0))
+    return max((conformal(values) for values in by_level.values()), default=math.nan)
+
+
+def conformal(values: list[float], share: float = SHARE) -> float:
+    """What a further value of the same kind stays below with probability `share`."""
+    rank = math.ceil((len(values) + 1) * share)
+    ordered = sorted(values)
+    return ordered[rank - 1] if rank <= len(ordered) else MARGIN * ordered[-1]
+
+
+def bound(points: list[LossPoint], distortion: float) -> LossPoint:
+    """The point that bounds a distortion; NaN beyond the last."""
+    for point in points:
+        if distortion <= point.distortion:
+            return point
+    return LossPoint(distortion, math.nan, math.nan, math.nan)
+
+
+def coverage(rows: list[Measured]) -> dict[str, tuple[float, float, float]]:
+    """How often a map made without a document bounds that document's cases, by level: shares of
+    KL, ΔPPL and facts (NaN where none was measured)."""
+    held: dict[str, list[tuple[float, float, float]]] = {}
+    for document in {row.document for row in rows}:
+        points = loss_map([row for row in rows if row.document != document])
+        for row in (row for row in rows if row.document == document):
+            at = bound(points, row.distortion)
+            held.setdefault(row.level, []).append(
+                (
+                    _within(row.kl, at.kl),
+                    _within(row.dppl, at.dppl),
+                    _within(row.facts_loss, at.facts_loss),
+                )
+            )
+    return {level: _means(shares) for level, shares in held.items()}
+
+
+def _within(loss: float, limit: float) -> float:
+    return math.nan if math.isnan(loss) else float(loss <= limit)
+
+
+def _means(shares: list[tuple[float, float, float]]) -> tuple[float, float, float]:
+    kl, dppl, facts = (
+        float(np.nanmean(column)) if not np.isnan(column).all() else math.nan
+        for column in np.array(shares).T
+    )
+    return kl, dppl, facts

@@ -13,21 +13,23 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 from .errors import CalibrationError
 
 Tensor = torch.Tensor
+FULL, SLIDING = "full_attention", "sliding_attention"
 
 
 @dataclass(frozen=True)
 class KvShape:
     """Shape of a model's KV cache: `[layers, tokens, heads, dim]` for keys and for values alike.
 
-    `theta` is the base of the rotary embedding of every layer (rotate-half style over the whole
-    head).
+    `theta` is the base of each layer's rotary embedding (rotate-half style over the whole head),
+    `window` its sliding window in tokens, −1 for full attention.
     """
 
     layers: int
     query_heads: int
     heads: int
     dim: int
-    theta: float
+    theta: tuple[float, ...]
+    window: tuple[int, ...]
 
     @property
     def row(self) -> int:
@@ -39,43 +41,88 @@ class KvShape:
         """Cached elements of one token."""
         return 2 * self.layers * self.row
 
+    def groups(self, size: int) -> list[tuple[int, ...]]:
+        """Layer groups of at most `size` layers of one window each, by their first layer."""
+        out = []
+        for window in set(self.window):
+            alike = [layer for layer in range(self.layers) if self.window[layer] == window]
+            out += [tuple(alike[at : at + size]) for at in range(0, len(alike), size)]
+        return sorted(out)
+
+    def seen_from(self, layer: int, position: int) -> int:
+        """First position whose K and V a query at `position` sees in a layer."""
+        window = self.window[layer]
+        return 0 if window < 0 else max(0, position - window + 1)
+
 
 def kv_shape(folder: Path) -> KvShape:
     """Read the shape from `config.json`; raises `CalibrationError` for attention that is not
-    supported yet."""
-    config = AutoConfig.from_pretrained(folder)
-    windows = [
-        kind for kind in getattr(config, "layer_types", None) or [] if kind != "full_attention"
-    ]
-    if windows:
-        raise CalibrationError(
-            f"{folder}: layers of type {windows[0]!r}, only full attention is supported"
-        )
-    rope = config.rope_parameters
-    if (
-        rope.get("rope_type", "default") != "default"
-        or rope.get("partial_rotary_factor", 1.0) != 1.0
-    ):
-        raise CalibrationError(
-            f"{folder}: rotary embedding {rope}, expected the default type over whole heads"
-        )
+    supported."""
+    try:
+        config = AutoConfig.from_pretrained(folder).get_text_config()
+    except (OSError, ValueError) as error:
+        raise CalibrationError(f"{folder}: not a model folder: {error}") from None
+    layers = config.num_hidden_layers
+    kinds = getattr(config, "layer_types", None) or ["full_attention"] * layers
+    _check_attention(folder, config, kinds)
     queries = config.num_attention_heads
     dim = getattr(config, "head_dim", None) or config.hidden_size // queries
     heads = getattr(config, "num_key_value_heads", None) or queries
-    return KvShape(config.num_hidden_layers, queries, heads, dim, float(rope["rope_theta"]))
+    theta = {kind: _theta(folder, config, kind, dim) for kind in set(kinds)}
+    window = {FULL: -1, SLIDING: getattr(config, "sliding_window", None) or -1}
+    return KvShape(
+        layers,
+        queries,
+        heads,
+        dim,
+        tuple(theta[kind] for kind in kinds),
+        tuple(window[kind] for kind in kinds),
+    )
 
 
-def rotate(keys: Tensor, theta: float, sign: int, first_position: int = 0) -> Tensor:
-    """Apply (`sign` 1) or undo (−1) rotate-half RoPE on keys `[..., tokens, heads, dim]`.
+def _check_attention(folder: Path, config, kinds: list[str]) -> None:
+    other = [kind for kind in kinds if kind not in (FULL, SLIDING)]
+    if other:
+        raise CalibrationError(
+            f"{folder}: layers of type {other[0]!r}, only {FULL} and {SLIDING} are supported"
+        )
+    if getattr(config, "kv_lora_rank", None):
+        raise CalibrationError(
+            f"{folder}: latent attention (kv_lora_rank {config.kv_lora_rank}) is not supported yet"
+        )
+    shared = getattr(config, "num_kv_shared_layers", 0)
+    if shared:
+        raise CalibrationError(f"{folder}: {shared} layers read the cache of another layer")
+
+
+def _theta(folder: Path, config, kind: str, dim: int) -> float:
+    rope = getattr(config, "rope_parameters", None) or {}
+    rope = rope.get(kind, rope)
+    if (
+        rope.get("rope_type", "default") != "default"
+        or rope.get("partial_rotary_factor", 1.0) != 1.0
+        or "rope_theta" not in rope
+    ):
+        raise CalibrationError(
+            f"{folder}: rotary embedding {rope} of {kind} layers, expected the default type over "
+            f"all {dim} elements of a head"
+        )
+    return float(rope["rope_theta"])
+
+
+def rotate(keys: Tensor, theta: tuple[float, ...], sign: int, first_position: int = 0) -> Tensor:
+    """Apply (`sign` 1) or undo (−1) rotate-half RoPE on keys `[layers, tokens, heads, dim]`, by
+    each layer's `theta`.
 
     The rotation is orthogonal, so undoing it also carries a gradient from the cached key to the key
     before RoPE.
     """
     half = keys.shape[-1] // 2
-    frequency = theta ** -(torch.arange(half, dtype=torch.float64) / half)
-    position = torch.arange(first_position, first_position + keys.shape[-3], dtype=torch.float64)
-    angle = position[:, None] * frequency
-    cos, sin = angle.cos().float()[:, None], sign * angle.sin().float()[:, None]
+    base = torch.tensor(theta, dtype=torch.float64)[:, None]
+    frequency = base ** -(torch.arange(half, dtype=torch.float64) / half)
+    position = torch.arange(first_position, first_position + keys.shape[1], dtype=torch.float64)
+    angle = position[:, None] * frequency[:, None]
+    cos, sin = angle.cos().float()[:, :, None], sign * angle.sin().float()[:, :, None]
     a, b = keys[..., :half], keys[..., half:]
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
@@ -105,10 +152,15 @@ class CausalModel:
         """The input embeddings, float32 `[vocabulary, hidden]`."""
         return self._model.get_input_embeddings().weight.detach().float()
 
+    @property
+    def begin_token(self) -> int | None:
+        """The id that begins every sequence, if the model has one."""
+        return self._model.config.get_text_config().bos_token_id
+
     @torch.no_grad()
     def prefill(self, ids: np.ndarray) -> tuple[Tensor, Tensor]:
         """Cache of `ids`, float16 `[layers, tokens, heads, dim]`, keys after RoPE as an engine
-        holds them."""
+        holds them; of sliding layers, too, every token."""
         cache = DynamicCache()
         self._model(
             torch.as_tensor(ids).long()[None],
@@ -118,10 +170,17 @@ class CausalModel:
         )
         keys = torch.stack([layer.keys[0].transpose(0, 1) for layer in cache.layers])
         values = torch.stack([layer.values[0].transpose(0, 1) for layer in cache.layers])
+        expected = (self.shape.layers, len(ids), self.shape.heads, self.shape.dim)
         for name, tensor in (("keys", keys), ("values", values)):
-            if not torch.isfinite(tensor.half()).all():
+            if tensor.shape != expected:
                 raise CalibrationError(
-                    f"cached {name} are not finite in float16: the model cannot be calibrated"
+                    f"cached {name} are {tuple(tensor.shape)}, the configuration says {expected}"
+                )
+            if not torch.isfinite(tensor.half()).all():
+                layer = int((~torch.isfinite(tensor.half())).flatten(1).any(1).nonzero()[0])
+                raise CalibrationError(
+                    f"cached {name} of layer {layer} are not finite in float16: the model cannot "
+                    "be calibrated"
                 )
         return keys.half(), values.half()
 
@@ -160,6 +219,6 @@ class CausalModel:
         grad_keys, grad_values = torch.autograd.grad(loss, [keys, values])
         if not (torch.isfinite(grad_keys).all() and torch.isfinite(grad_values).all()):
             raise CalibrationError(
-                "gradients are not finite: calibrate in float32 and check the model"
+                "gradients are not finite: check the model, or calibrate with --no-gradients"
             )
         return grad_keys, grad_values

@@ -15,7 +15,6 @@ import torch
 
 CLIP = 5.0
 EDGES = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 768, 896, 960, 992, 1008, 1016, 1020, 1024)
-START_EDGES = tuple(edge for edge in EDGES if edge <= 64)
 Tensor = torch.Tensor
 
 
@@ -24,15 +23,16 @@ def features(y: Tensor, sigma: Tensor) -> Tensor:
     return torch.cat([(y / sigma).clamp(-CLIP, CLIP), torch.ones(len(y), 1)], 1)
 
 
-def position_curve(power: Tensor) -> Tensor:
-    """Mean sensitivity by position, `power` `[texts, tokens]` → `[tokens]`, 1 on average after the
-    first 64 tokens.
+def position_curve(power: Tensor, first: int = 0) -> Tensor:
+    """Mean sensitivity by position, `power` `[texts, tokens]` of the positions from `first` on →
+    `[tokens]`, 1 on average after the first 64 tokens.
 
     Every text counts alike whatever its loss. Constant within each bucket of `EDGES`.
     """
     relative = (power / power[:, 64:].mean(1, keepdim=True)).mean(0)
     curve = torch.empty_like(relative)
-    for start, end in zip(EDGES, EDGES[1:]):
+    edges = [0, *(edge - first for edge in EDGES if edge > first)]
+    for start, end in zip(edges, edges[1:]):
         curve[start:end] = relative[start:end].mean()
     return curve
 

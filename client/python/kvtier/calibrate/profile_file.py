@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from kvtier.dtype import Dtype
-from kvtier.identity import Geometry, Rope, RopeStyle
+from kvtier.identity import Geometry, GeometryKind, Rope
 from kvtier.profile import Level, LossPoint, Profile, ProfileGroup, ProfileKind
 
 from .model import KvShape
@@ -28,9 +29,19 @@ class ProfileText:
 
 def geometry(shape: KvShape) -> Geometry:
     """The geometry of a calibrated model: profiles name its shape digest."""
-    rope = Rope(RopeStyle.ROTATE_HALF, rotary_dims=shape.dim, theta=shape.theta)
-    return Geometry.uniform(
-        shape.layers, shape.query_heads, shape.heads, shape.dim, Dtype.F16, rope
+    bases = sorted(set(shape.theta))
+    return Geometry(
+        query_heads=shape.query_heads,
+        kv_heads=shape.heads,
+        key_dim=shape.dim,
+        value_dim=shape.dim,
+        dtype=Dtype.F16,
+        kind=GeometryKind.ATTENTION,
+        opaque_bytes=0,
+        ropes=tuple(Rope.rotate_half(shape.dim, theta) for theta in bases),
+        rope_of=tuple(bases.index(theta) for theta in shape.theta),
+        kv_source=tuple(range(shape.layers)),
+        window=shape.window,
     )
 
 
@@ -56,6 +67,24 @@ def to_profile(fitted: CodecProfile, shape: KvShape, text: ProfileText) -> Profi
     )
 
 
+def from_profile(profile: Profile, tokens: int) -> CodecProfile:
+    """What the simulation needs of a profile, for contexts of up to `tokens` tokens."""
+    groups = [
+        GroupCodec(
+            group.layers,
+            torch.tensor(group.mean),
+            torch.tensor(group.analysis.astype(np.float32)),
+            torch.tensor(group.synthesis.astype(np.float32)),
+            torch.tensor(group.sigma),
+            torch.tensor(group.sigma_index).long(),
+            torch.tensor(group.probe),
+        )
+        for group in profile.groups
+    ]
+    curve = torch.tensor(profile.octaves(0, tokens))
+    return CodecProfile(profile.step, groups, curve, torch.tensor(profile.centroids))
+
+
 def _curve_points(profile: CodecProfile) -> list[tuple[int, float]]:
     """Positions where the curve changes, 0 from its end on."""
     curve = profile.curve.numpy().astype(np.float32)
@@ -70,7 +99,7 @@ def _curve_points(profile: CodecProfile) -> list[tuple[int, float]]:
 
 def _group(group: GroupCodec, shape: KvShape) -> ProfileGroup:
     return ProfileGroup(
-        layers=tuple(group.layers),
+        layers=group.layers,
         heads=tuple(range(shape.heads)),
         width=group.analysis.shape[1],
         mean=group.mean.numpy(),

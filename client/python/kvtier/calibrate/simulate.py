@@ -3,13 +3,13 @@ writing a stream."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from kvtier.tables import INDEX_OF_ONE, RUNG_SHIFT, TABLES
 
-from .fit import Corpus, GroupFit, start_only
+from .fit import Corpus, GroupFit, group_rows
 from .probe import features
 from .tables import CodeLengths
 
@@ -21,7 +21,7 @@ CLASS_MIN, CLASS_MAX = -10, 6
 class GroupCodec:
     """One group of a profile, ready to code; arrays as in the profile file."""
 
-    layers: range
+    layers: tuple[int, ...]
     mean: Tensor
     analysis: Tensor
     synthesis: Tensor
@@ -52,9 +52,11 @@ def sigma_index(sigma: Tensor, step: float) -> Tensor:
 
 def to_codec(fits: list[GroupFit], step: float, centroids: Tensor) -> CodecProfile:
     """Round a fit to what the file holds (float16 matrices, one curve for all groups)."""
-    log_curves = torch.stack([-0.5 * start_only(fit.curve).log2() for fit in fits])
+    log_curves = torch.stack([-0.5 * fit.curve.log2() for fit in fits])
     ends = log_curves[:, -1]
-    curve = (log_curves - ends[:, None]).mean(0)
+    curves = log_curves - ends[:, None]
+    rising = curves[curves.ne(0).any(1)]
+    curve = rising.mean(0) if len(rising) else curves[0]
     groups = []
     for fit, end in zip(fits, ends):
         t = fit.transform
@@ -72,6 +74,12 @@ def to_codec(fits: list[GroupFit], step: float, centroids: Tensor) -> CodecProfi
             )
         )
     return CodecProfile(step, groups, curve, centroids)
+
+
+def at_step(profile: CodecProfile, step: float) -> CodecProfile:
+    """The same profile with another step of rung 0."""
+    groups = [replace(g, sigma_index=sigma_index(g.sigma, step)) for g in profile.groups]
+    return replace(profile, step=step, groups=groups)
 
 
 def classes(profile: CodecProfile, group: GroupCodec, y: Tensor, first_position: int = 0) -> Tensor:
@@ -143,17 +151,26 @@ def fit_centroids(
     return fitted
 
 
-def base_bits(tables: CodeLengths, symbols: Symbols, first: int) -> Tensor:
-    """Bits of the base `[R]`, tokens from `first` on; trailing components that are all zero are not
+def base_bits(tables: CodeLengths, symbols: Symbols, rung: int, at: slice) -> Tensor:
+    """Bits of the base `[active]` of tokens `at`; trailing components that are all zero are not
     sent."""
-    bits = tables.base_bits(symbols.q[0][first:], symbols.index[0][first:]).sum(0)
-    used = symbols.q[0][first:].ne(0).any(0).nonzero()
-    return bits[: int(used.max()) + 1 if len(used) else 0]
+    q = symbols.q[rung][at]
+    active = _active(q)
+    return tables.base_bits(q[:, :active], symbols.index[rung][at][:, :active]).sum(0)
 
 
 def refinement_bits(tables: CodeLengths, symbols: Symbols, rung: int, at: slice) -> Tensor:
+    """Bits of a refinement `[active]`, of the components up to the last that it changes."""
     coarse, fine = symbols.q[rung - 1][at], symbols.q[rung][at]
-    return tables.refinement_bits(coarse, fine, symbols.index[rung][at]).sum(0)
+    active = _active(fine - 3 * coarse)
+    coarse, fine = coarse[:, :active], fine[:, :active]
+    index = symbols.index[rung - 1][at][:, :active]
+    return tables.refinement_bits(coarse, fine, index).sum(0)
+
+
+def _active(rows: Tensor) -> int:
+    used = rows.ne(0).any(0).nonzero()
+    return int(used.max()) + 1 if len(used) else 0
 
 
 def sample_coefficients(
@@ -166,7 +183,7 @@ def sample_coefficients(
     document = torch.randint(0, documents, (count,), generator=generator)
     out = []
     for group in profile.groups:
-        rows = corpus.rows[document, group.layers.start : group.layers.stop, token].flatten(1)
+        rows = group_rows(corpus.rows[document, :, token][:, :, None], group.layers)[:, 0]
         out.append((rows - group.mean) @ group.analysis.T)
     return out
 

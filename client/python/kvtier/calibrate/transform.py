@@ -60,25 +60,18 @@ def fisher_blocks(
     return blocks
 
 
-def fit_transform(
-    x: Tensor, blocks: list[Tensor], rank: int | None = None, weights: Tensor | None = None
-) -> Transform:
+def fit_transform(x: Tensor, blocks: list[Tensor], rank: int | None = None) -> Transform:
     """The transform of samples `x` `[tokens, width]` under the Fisher matrices `blocks`."""
     mean = x.mean(0)
     roots, inverses = zip(*(_roots(block) for block in blocks))
     root = torch.block_diag(*roots)
     inverse = torch.block_diag(*inverses)
     white = (x - mean) @ root.float()
-    if weights is not None:
-        white = white * weights.sqrt()[:, None]
     covariance = (white.T @ white).double() / len(white)
     energy, axes = torch.linalg.eigh(covariance)
     energy, axes = energy.flip(0)[:rank], axes.flip(1)[:, :rank]
     analysis, synthesis = (axes.T @ root).float(), (axes.T @ inverse).float()
     sigma = energy.clamp_min(energy[0] * 1e-14).sqrt().float()
-    if weights is not None:
-        y = (x - mean) @ analysis.T
-        sigma = y.square().mean(0).sqrt()
     return Transform(mean, analysis, synthesis, sigma)
 
 

@@ -9,13 +9,13 @@ import struct
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM
 
 from kvtier.calibrate import __main__ as command
 from kvtier.calibrate.errors import CalibrationError
-from kvtier.calibrate.evaluate import FLAT, RECENT, Level, code
+from kvtier.calibrate.evaluate import FLAT, RECENT, Level, decode, encode
 from kvtier.calibrate.gather import cache_file, gather, gradient_file, read_texts
-from kvtier.calibrate.losses import loss_bounds
+from kvtier.calibrate.losses import LEVELS
 from kvtier.calibrate.model import CausalModel, KvShape, kv_shape, rotate
 from kvtier.calibrate.probe import features, fit_probe
 from kvtier.calibrate.profile_file import geometry
@@ -23,6 +23,7 @@ from kvtier.calibrate.simulate import CodecProfile, GroupCodec, quantize, recons
 from kvtier.calibrate.tables import read_tables
 from kvtier.calibrate.transform import fisher_blocks, fit_transform
 from kvtier.crc import crc32c
+from kvtier.profile import parse
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -31,13 +32,21 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_rotate_undone_isIdentity():
     keys = noise(2, 50, 3, 8)
-    back = rotate(rotate(keys, 1e4, 1, 7), 1e4, -1, 7)
+    back = rotate(rotate(keys, (1e4, 1e6), 1, 7), (1e4, 1e6), -1, 7)
     assert torch.allclose(back, keys, atol=1e-5)
+
+
+def test_rotate_everyLayer_hasItsOwnBase():
+    keys = noise(2, 50, 3, 8)
+    both = rotate(keys, (1e4, 1e6), 1)
+    assert torch.equal(both[:1], rotate(keys[:1], (1e4,), 1))
+    assert torch.equal(both[1:], rotate(keys[1:], (1e6,), 1))
+    assert not torch.allclose(both[1:], rotate(keys[1:], (1e4,), 1), atol=1e-2)
 
 
 def test_rotate_gradient_keepsInnerProduct():
     keys, gradient = noise(1, 20, 2, 8), noise(1, 20, 2, 8, seed=1)
-    before = (rotate(keys, 1e4, -1) * rotate(gradient, 1e4, -1)).sum()
+    before = (rotate(keys, (1e4,), -1) * rotate(gradient, (1e4,), -1)).sum()
     assert torch.allclose(before, (keys * gradient).sum(), atol=1e-4)
 
 
@@ -67,7 +76,7 @@ def tiny_profile(rank: int = 6, width: int = 6, step: float = 0.1) -> CodecProfi
     sigma = torch.linspace(2, 0.1, rank)
     basis = torch.linalg.qr(noise(width, width))[0][:rank]
     group = GroupCodec(
-        range(1),
+        (0,),
         torch.zeros(width),
         basis,
         basis,
@@ -120,22 +129,8 @@ def slow_crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-def test_lossBounds_everyContext_isBounded():
-    rng = np.random.default_rng(3)
-    rows = [
-        {"distortion": d, "kl": d * rng.uniform(0.2, 3), "dnll": d * rng.normal()}
-        for d in rng.uniform(0, 1, 40)
-    ]
-    points = loss_bounds(rows)
-    for low, high in zip(points, points[1:]):
-        assert low.distortion <= high.distortion and low.kl <= high.kl and low.dppl <= high.dppl
-    for row in rows:
-        bound = max(p.kl for p in points if p.distortion <= row["distortion"])
-        assert row["kl"] <= bound
-
-
 def test_geometryBytes_smollm_hasTheFormatsLength():
-    data = geometry(KvShape(30, 9, 3, 64, 1e5)).to_bytes()
+    data = geometry(KvShape(30, 9, 3, 64, (1e5,) * 30, (-1,) * 30)).to_bytes()
     assert len(data) == 10 + 1 + 1 + 4 + 1 + 46 + 30 + 60 + 120
     assert struct.unpack_from("<5H", data) == (30, 9, 3, 64, 64)
     assert struct.unpack_from("<d", data, 17 + 6)[0] == 1e5
@@ -157,6 +152,35 @@ def tiny_model(tmp_path_factory):
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gemma")
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        sliding_window=512,
+        layer_types=["sliding_attention", "sliding_attention", "full_attention"]
+        + ["sliding_attention"],
+    )
+    Gemma3ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def run(model, texts, out, *options, held_out=True):
+    """The command on one thread, one text held out."""
+    command.run_command(
+        ["--model", str(model), "--texts", str(texts), "--out", str(out), "--threads", "1"]
+        + (["--held-out", "1"] if held_out else [])
+        + list(options)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -220,30 +244,10 @@ def test_gradients_ofTheCache_matchFiniteDifferences(tiny_model):
 
 @pytest.mark.parametrize("kind, groups", [("layer", 3), ("joint", 1)])
 def test_command_tinyModel_writesAProfileThatCodes(
-    tiny_model, texts, tmp_path, kind, groups, monkeypatch, capsys
+    tiny_model, texts, tmp_path, kind, groups, capsys
 ):
     out, arrays = tmp_path / "p.kvp", tmp_path / "p.npz"
-    monkeypatch.setattr(
-        "sys.argv",
-        [
-            "calibrate",
-            "--model",
-            str(tiny_model),
-            "--texts",
-            str(texts),
-            "--out",
-            str(out),
-            "--kind",
-            kind,
-            "--held-out",
-            "1",
-            "--threads",
-            "1",
-            "--arrays",
-            str(arrays),
-        ],
-    )
-    command.main()
+    run(tiny_model, texts, out, "--kind", kind, "--arrays", str(arrays))
     data = out.read_bytes()
     assert data[:4] == b"KVP1" and hashlib.sha256(data).hexdigest() in capsys.readouterr().out
     assert struct.unpack_from("<I", data, len(data) - 4)[0] == crc32c(data[:-4])
@@ -259,25 +263,106 @@ def test_command_tinyModel_writesAProfileThatCodes(
         assert data[-4 - synthesis.nbytes // 2 : -4] == saved[f"{groups - 1}/synthesis"].tobytes()
 
 
-def test_kvShape_slidingWindow_isRefused(tmp_path):
-    from transformers import Gemma3TextConfig
+def test_command_slidingWindows_groupsByAttention(gemma, texts, tmp_path):
+    out = tmp_path / "p.kvp"
+    run(gemma, texts, out, "--kind", "joint", "--layers", "2")
+    profile = parse(out.read_bytes())
+    assert [group.layers for group in profile.groups] == [(0, 1), (2,), (3,)]
+    assert profile.shape == geometry(kv_shape(gemma)).shape_digest
+    assert profile.loss[0].distortion == 0 and profile.loss[-1].kl > 0
 
-    Gemma3TextConfig(
+
+def test_command_withoutGradients_needsNone(tiny_model, texts, tmp_path):
+    out = tmp_path / "p.kvp"
+    run(tiny_model, texts, out, "--kind", "layer", "--no-gradients", "--work", str(tmp_path / "w"))
+    profile = parse(out.read_bytes())
+    assert not list((tmp_path / "w").glob("*gradients*"))
+    assert all(not group.probe.any() for group in profile.groups)
+    assert [level.name for level in profile.levels] == [level.name for level in LEVELS]
+    assert profile.octaves(0, 1024)[0] < profile.octaves(0, 1024)[30] < 0
+
+
+def test_command_tooLittleText_saysHowMuch(tiny_model, tmp_path):
+    texts = tmp_path / "t.npz"
+    rng = np.random.default_rng(0)
+    np.savez(texts, **{f"train_{i}": rng.integers(0, 64, 1290).astype(np.int32) for i in range(2)})
+    with pytest.raises(SystemExit, match="group fewer layers"):
+        monkey = ["--kind", "joint", "--layers", "3", "--held-out", "1"]
+        wide = LlamaConfig.from_pretrained(tiny_model)
+        wide.head_dim, wide.num_key_value_heads = 64, 2
+        folder = tmp_path / "wide"
+        LlamaForCausalLM(wide).save_pretrained(folder)
+        run(folder, texts, tmp_path / "p.kvp", *monkey, held_out=False)
+
+
+def test_kvShape_unsupportedAttention_isRefusedByName(tmp_path):
+    config = Gemma3TextConfig(
         num_hidden_layers=2, hidden_size=32, num_attention_heads=2, num_key_value_heads=1
-    ).save_pretrained(tmp_path)
-    with pytest.raises(CalibrationError, match="sliding_attention"):
-        kv_shape(tmp_path)
+    )
+    config.layer_types = ["chunked_attention", "full_attention"]
+    config.save_pretrained(tmp_path / "chunked")
+    with pytest.raises(CalibrationError, match="chunked_attention"):
+        kv_shape(tmp_path / "chunked")
+    scaled = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
+    LlamaConfig(hidden_size=32, num_attention_heads=2, rope_parameters=scaled).save_pretrained(
+        tmp_path / "scaled"
+    )
+    with pytest.raises(CalibrationError, match="linear"):
+        kv_shape(tmp_path / "scaled")
+    with pytest.raises(CalibrationError, match="not a model folder"):
+        kv_shape(tmp_path / "nowhere")
 
 
-def test_code_finerLevel_costsMoreAndDistortsLess():
-    shape = KvShape(1, 2, 1, 4, 1e4)
+def test_kvShape_gemma_hasWindowsAndBasesOfEveryLayer(gemma):
+    shape = kv_shape(gemma)
+    assert shape.window == (512, 512, -1, 512)
+    assert shape.theta == (1e4, 1e4, 1e6, 1e4)
+    assert shape.groups(3) == [(0, 1, 3), (2,)]
+    assert (shape.seen_from(0, 1024), shape.seen_from(2, 1024)) == (513, 0)
+
+
+def test_prefill_modelThatOverflows_isRefusedByLayer(tiny_model, tmp_path):
+    model = LlamaForCausalLM.from_pretrained(tiny_model)
+    with torch.no_grad():
+        model.model.layers[1].self_attn.v_proj.weight.mul_(1e6)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(CalibrationError, match="values of layer 1 are not finite in float16"):
+        CausalModel(tmp_path).prefill(np.arange(20))
+
+
+def test_slidingLayer_gradients_endAtTheWindow(gemma):
+    model = CausalModel(gemma)
+    ids = np.arange(600) % 64
+    keys, values = model.prefill(ids[:580])
+    _, grad_values = model.gradients(ids[580:], keys, values, torch.Generator().manual_seed(0))
+    seen = model.shape.seen_from(0, 580)
+    assert not grad_values[0, :seen].any() and grad_values[0, seen:].flatten(1).any(1).all()
+    assert grad_values[2].flatten(1).any(1).all()
+
+
+def test_encode_finerLevel_costsMoreAndDistortsLess():
+    shape = KvShape(1, 2, 1, 4, (1e4,), (-1,))
     profile, tables = tiny_profile(8, 8), read_tables()
     keys, values = noise(1, 512, 1, 4).half(), noise(1, 512, 1, 4, seed=1).half()
-    flat, recent, fine = (
-        code(profile, tables, shape, keys, values, level)
-        for level in (FLAT, RECENT, Level("fine", 1, 1, 2))
+    coded = encode(profile, tables, shape, keys, values)
+    levels = (FLAT, RECENT, Level("fine", 1, 1, 2))
+    bits = [coded.bits_per_element(level) for level in levels]
+    assert bits == sorted(bits) and bits[2] < coded.stored_bits_per_element
+    left = [coded.distortion(level) for level in levels]
+    assert left == sorted(left, reverse=True)
+    fine_keys, fine_values = decode(profile, shape, coded, levels[2])
+    assert torch.equal(fine_keys[:, 0], keys[:, 0])
+    assert (fine_values.float() - values.float()).abs().max() < 0.2
+
+
+def test_encode_tokensOutOfTheWindow_costNothing():
+    tables, profile = read_tables(), tiny_profile(8, 8)
+    keys, values = noise(1, 1024, 1, 4).half(), noise(1, 1024, 1, 4, seed=1).half()
+    whole, near = (
+        encode(profile, tables, KvShape(1, 2, 1, 4, (1e4,), (window,)), keys, values)
+        for window in (-1, 512)
     )
-    assert flat.bits < recent.bits < fine.bits < fine.stored_bits
-    assert flat.distortion > recent.distortion > fine.distortion
-    assert torch.equal(fine.keys[:, 0], keys[:, 0])
-    assert (fine.values.float() - values.float()).abs().max() < 0.2
+    assert (whole.elements, near.elements) == (8192, 4096)
+    assert near.needed.tolist() == [[False, False, True, True]]
+    total = (whole.bits[0, 2:, 0].sum() / 4096).item()
+    assert math.isclose(near.bits_per_element(FLAT), total, rel_tol=1e-9)

@@ -1,0 +1,78 @@
+"""The contexts that levels are measured on: windows of the held-out texts, and facts hidden in
+them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import AutoTokenizer
+
+from .facts import hide_facts
+from .gather import PREFIX_TOKENS, cached
+from .judge import Case
+from .model import CausalModel
+
+JUDGED_TOKENS = 128
+
+
+@dataclass(frozen=True)
+class Words:
+    """The model's tokenizer without its special tokens."""
+
+    encode: Callable[[str], list[int]]
+    decode: Callable[[list[int]], str]
+
+    @staticmethod
+    def of(folder: Path) -> Words | None:
+        """None when the model folder has no tokenizer."""
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+        def encode(text: str) -> list[int]:
+            return tokenizer.encode(text, add_special_tokens=False)
+
+        return Words(encode, tokenizer.decode)
+
+
+def windows(ids: np.ndarray, count: int, begin: int | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`count` contexts of a text as evenly spread as it allows, each with the ids that follow.
+
+    A text that starts with the model's begin token starts with it in every window.
+    """
+    spare = len(ids) - PREFIX_TOKENS - JUDGED_TOKENS - 1
+    out = []
+    for offset in sorted(set(np.linspace(0, max(spare, 0), count).astype(int).tolist())):
+        prefix = ids[offset : offset + PREFIX_TOKENS].copy()
+        if begin is not None and ids[0] == begin:
+            prefix[0] = begin
+        following = ids[offset + PREFIX_TOKENS :][: JUDGED_TOKENS + 1]
+        out.append((prefix, following))
+    return out
+
+
+def held_out_cases(
+    model: CausalModel,
+    words: Words | None,
+    texts: dict[str, np.ndarray],
+    folder: Path,
+    count: int,
+) -> Iterator[Case]:
+    """The cases of each text: `count` windows, and one with facts if the tokenizer is there. Their
+    caches are kept in `folder` for the next run."""
+    for seed, (name, ids) in enumerate(texts.items()):
+        for index, (prefix, following) in enumerate(windows(ids, count, model.begin_token)):
+            label = name if index == 0 else f"{name}+{index}"
+            keys, values = cached(model, folder, label, prefix)
+            yield Case(name, label, keys, values, following)
+        if words is not None:
+            first = 1 if ids[0] == model.begin_token else 0
+            prose = PREFIX_TOKENS - first
+            context, questions = hide_facts(ids[first:], prose, words.encode, words.decode, seed)
+            context = np.concatenate([ids[:first], context])
+            keys, values = cached(model, folder, f"{name}+facts", context)
+            yield Case(name, f"{name}+facts", keys, values, following[:0], questions)
