@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
-import json
 import math
 import os
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +60,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--windows", type=int, default=2, help="contexts cut from each of those texts [2]"
     )
+    parser.add_argument("--facts", type=int, help="texts of those that facts are hidden in [all]")
     parser.add_argument("--step", type=float, help="quantizer step of rung 0 [%s]" % DEFAULT_STEP)
     parser.add_argument("--rank", type=int, help="components kept of each group [all]")
     parser.add_argument("--draws", type=int, default=1, help="sampled labellings a text [1]")
@@ -114,11 +114,11 @@ def run(args: argparse.Namespace) -> None:
     words = Words.of(args.model)
     if words is None:
         say("facts stay unmeasured: the model folder has no tokenizer")
-    cases = held_out_cases(model, words, held_out, args.work, args.windows)
-    rows = measure(Judge(model), trial, tables, model.shape, cases)
+    counts = (args.windows, len(held_out) if args.facts is None else args.facts)
+    cases = held_out_cases(model, words, held_out, args.work, counts)
+    with open(args.rows or os.devnull, "w") as log:
+        rows = measure(Judge(model), trial, tables, model.shape, cases, log=log)
     report(rows)
-    if args.rows:
-        args.rows.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
 
     say("fit on all texts")
     profile = calibrate(corpus, model.shape, options, args.step, tables)

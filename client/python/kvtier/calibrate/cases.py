@@ -60,16 +60,17 @@ def held_out_cases(
     words: Words | None,
     texts: dict[str, np.ndarray],
     folder: Path,
-    count: int,
+    counts: tuple[int, int],
 ) -> Iterator[Case]:
-    """The cases of each text: `count` windows, and one with facts if the tokenizer is there. Their
-    caches are kept in `folder` for the next run."""
+    """The cases of each text, by `counts`: so many windows, and for so many of the texts one with
+    facts if the tokenizer is there. Their caches are kept in `folder` for the next run."""
+    count, with_facts = counts
     for seed, (name, ids) in enumerate(texts.items()):
         for index, (prefix, following) in enumerate(windows(ids, count, model.begin_token)):
             label = name if index == 0 else f"{name}+{index}"
             keys, values = cached(model, folder, label, prefix)
             yield Case(name, label, keys, values, following)
-        if words is not None:
+        if words is not None and seed < with_facts:
             first = 1 if ids[0] == model.begin_token else 0
             prose = PREFIX_TOKENS - first
             context, questions = hide_facts(ids[first:], prose, words.encode, words.decode, seed)

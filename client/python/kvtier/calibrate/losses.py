@@ -3,10 +3,12 @@ distortion."""
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TextIO
 
 import numpy as np
 
@@ -66,8 +68,9 @@ def measure(
     shape: KvShape,
     cases: Iterable[Case],
     levels: tuple[Level, ...] = LEVELS,
+    log: TextIO | None = None,
 ) -> list[Measured]:
-    """Every case at every level."""
+    """Every case at every level; `log` gets a JSON line each as they come."""
     rows = []
     for case in cases:
         coded = encode(profile, tables, shape, case.keys, case.values)
@@ -84,6 +87,8 @@ def measure(
                     **judge.recall(case, keys, values),
                 )
             )
+            if log is not None:
+                print(json.dumps(asdict(rows[-1])), file=log, flush=True)
         judge.forget(case)
         print(f"measured {case.name}", file=sys.stderr, flush=True)
     return rows
