@@ -18,7 +18,7 @@ from kvtier import block
 from kvtier.deep import DeepTransform, TokenPrediction, pooled_octaves
 from kvtier.encoder import token_classes, token_octaves
 from kvtier.identity import Geometry
-from kvtier.profile import Profile, ProfileKind, sigma_index
+from kvtier.profile import Level, Profile, ProfileKind, sigma_index
 from kvtier.tables import INDEX_OF_ONE, RUNG_SHIFT, TABLES
 
 from .errors import CalibrationError
@@ -78,7 +78,7 @@ def fit_deep(
 ) -> Profile:
     """The deep profile; `embedding` f32 `[vocabulary, width]` is the model's.
 
-    Its levels and loss are unmeasured, since those of the joint profile don't hold for it.
+    Its levels are named as the joint profile's; what they cost is unmeasured, and so is the loss.
     """
     least = min(group.rank for group in joint.groups)
     if joint.head_groups != 1 or joint.kind == ProfileKind.DATA_FREE or options.leading > least:
@@ -97,8 +97,12 @@ def fit_deep(
     groups = tuple(
         replace(group, sigma_index=sigma_index(group.sigma, step)) for group in joint.groups
     )
+    levels = tuple(
+        Level(level.name, level.far_rung, level.last_rung, level.tail_rung)
+        for level in joint.levels
+    )
     draft = replace(
-        joint, kind=ProfileKind.DEEP, step=step, groups=groups, deep=deep, levels=(), loss=()
+        joint, kind=ProfileKind.DEEP, step=step, groups=groups, deep=deep, levels=levels, loss=()
     )
     return _fit_coding(draft, deep, every, tables)
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+
+import torch
+from safetensors.numpy import load_file
 
 from kvtier.profile import parse, to_bytes
 
 from .deep import Context, DeepOptions, fit_deep
 from .errors import CalibrationError
-from .gather import PREFIX_TOKENS, read_texts
+from .gather import cache_file, gather, read_texts
 from .model import CausalModel
 from .profile_file import geometry
 from .tables import read_tables
@@ -30,17 +34,23 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--joint", type=Path, required=True, help="joint profile of the same model")
     out.add_argument("--texts", type=Path, required=True, help="npz file of token ids, as for it")
     out.add_argument("--out", type=Path, required=True, help="profile file to write")
+    out.add_argument(
+        "--work", type=Path, help="folder of caches, shared with kvtier.calibrate [OUT.work]"
+    )
     out.add_argument("--prefix", default="train_", help="arrays of this prefix [train_]")
     out.add_argument("--leading", type=int, default=options.leading, help="shared of each group")
     out.add_argument("--features", type=int, default=options.features, help="of a token id")
     out.add_argument("--lags", type=int, default=options.lags, help="tokens that are looked at")
     out.add_argument("--rank", type=int, help="shared components kept [all]")
     out.add_argument("--step", type=float, help="step of rung 0 [1.5 times the joint one's]")
+    out.add_argument("--threads", type=int, default=os.cpu_count(), help="[all cores]")
     return out
 
 
 def main(arguments: list[str] | None = None) -> None:
     args = parser().parse_args(arguments)
+    args.work = args.work or args.out.with_suffix(".work")
+    torch.set_num_threads(args.threads)
     try:
         run(args)
     except CalibrationError as error:
@@ -52,12 +62,11 @@ def run(args: argparse.Namespace) -> None:
     model = CausalModel(args.model)
     shape = geometry(model.shape)
     joint = parse(args.joint.read_bytes(), shape)
+    gather(model, texts, args.work, draws=0)
     contexts = []
-    for number, (name, ids) in enumerate(texts.items(), 1):
-        keys, values = model.prefill(ids[:PREFIX_TOKENS])
-        cache = (keys.numpy(), values.numpy())
-        contexts.append(Context.of(joint, shape, ids[:PREFIX_TOKENS], *cache))
-        print(f"cache {number}/{len(texts)} {name}", file=sys.stderr, flush=True)
+    for name in texts:
+        cache = load_file(cache_file(args.work, name))
+        contexts.append(Context.of(joint, shape, cache["tokens"], cache["k"], cache["v"]))
     options = DeepOptions(args.leading, args.features, args.lags, rank=args.rank, step=args.step)
     profile = fit_deep(joint, contexts, model.embedding(), read_tables(), options)
     digest = hashlib.sha256(args.texts.read_bytes()).hexdigest()[:16]

@@ -31,6 +31,8 @@ CASES = (
     ("layers apart, escapes", Dtype.F32, "layer", 34, 1, True),
     ("layers jointly, first chunk", Dtype.F16, "joint", 48, 0, False),
     ("heads apart", Dtype.F16, "head", 40, 2, False),
+    ("deep, first chunk", Dtype.F16, "deep", 40, 0, False),
+    ("deep, escapes", Dtype.BF16, "deep", 11, 1, True),
     ("exact", Dtype.F16, None, 48, 1, False),
 )
 

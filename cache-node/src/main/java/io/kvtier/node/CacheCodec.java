@@ -103,7 +103,8 @@ final class CacheCodec {
         }
         KvBlock block =
                 KvBlock.allocate(namespace.geometry(), header.firstPosition(), header.tokens());
-        DecodedChunk decoded = decoder.finish(block);
+        int[] ids = target.tokenIds(header.firstPosition(), header.tokens());
+        DecodedChunk decoded = decoder.finish(block.withTokenIds(ids));
         target.fill(block);
         return decoded;
     }

@@ -63,7 +63,7 @@ final class ChunkFetch {
             KvBlock block =
                     KvBlock.allocate(
                             match.namespace().geometry(), header.firstPosition(), header.tokens());
-            decoded.add(decoder.finish(block));
+            decoded.add(decoder.finish(block.withTokenIds(match.tokenIds(i))));
             blocks.add(block);
             longest = Math.max(longest, clock.nanoTime() - start);
         }

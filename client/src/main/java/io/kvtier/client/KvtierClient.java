@@ -128,12 +128,12 @@ public final class KvtierClient implements AutoCloseable {
             int count = Math.min(size, tokens.length - i * size);
             tokenDigests.add(KeyChain.tokenDigest(tokens, i * size, count));
         }
-        return match(namespace, keys, tokenDigests, deadline);
+        return match(namespace, keys, tokenDigests, tokens, deadline);
     }
 
     /** The longest held prefix of a chain of keys. */
     public Match match(Namespace namespace, List<Digest> keys, Deadline deadline) {
-        return match(namespace, keys, List.of(), deadline);
+        return match(namespace, keys, List.of(), new int[0], deadline);
     }
 
     /**
@@ -250,7 +250,11 @@ public final class KvtierClient implements AutoCloseable {
     }
 
     private Match match(
-            Namespace namespace, List<Digest> keys, List<Digest> digests, Deadline deadline) {
+            Namespace namespace,
+            List<Digest> keys,
+            List<Digest> digests,
+            int[] tokens,
+            Deadline deadline) {
         InvalidRequestException.check(
                 keys.size() <= LookupCommand.KEYS_MAX,
                 "keys of a lookup",
@@ -264,7 +268,7 @@ public final class KvtierClient implements AutoCloseable {
                         .orElseThrow(() -> missing("lookup"));
         estimator.roundTrip(clock.nanoTime() - start);
         LookupReply reply = LookupReply.parse(ByteBuffer.wrap(body));
-        return new Match(namespace, keys, digests, reply.chunks(), reply.bytesPerSecond());
+        return new Match(namespace, keys, digests, tokens, reply.chunks(), reply.bytesPerSecond());
     }
 
     private List<byte[]> results(String action, byte[] body, Deadline deadline) {

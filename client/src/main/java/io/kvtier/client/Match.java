@@ -5,6 +5,7 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.wire.ChunkDirectory;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -13,13 +14,16 @@ import java.util.List;
  * @param namespace of the chunks
  * @param keys asked for, in chain order
  * @param tokenDigests of the chunks asked for, empty when only keys were given
+ * @param tokenIds of all chunks asked for, lent, empty when only keys were given
  * @param chunks directories of the matched chunks, the first {@code chunks.size()} of the keys
  * @param bytesPerSecond the node's hint, 0 = unknown
  */
+@SuppressWarnings("ArrayRecordComponent") // lent, and matches are never compared
 public record Match(
         Namespace namespace,
         List<Digest> keys,
         List<Digest> tokenDigests,
+        int[] tokenIds,
         List<ChunkDirectory> chunks,
         long bytesPerSecond) {
     /** Checks that the lists belong together. */
@@ -33,6 +37,13 @@ public record Match(
                 "token digests",
                 tokenDigests.size(),
                 keys.size());
+    }
+
+    /** Ids of a chunk's tokens, none when only keys were given. */
+    int[] tokenIds(int chunk) {
+        int size = namespace.chunkTokens();
+        int from = Math.min(chunk * size, tokenIds.length);
+        return Arrays.copyOfRange(tokenIds, from, Math.min(from + size, tokenIds.length));
     }
 
     /** Tokens of the matched chunks. */

@@ -12,13 +12,14 @@ import io.kvtier.codec.frame.FrameHeader;
 import io.kvtier.codec.frame.Part;
 import io.kvtier.codec.frame.SegmentEntry;
 import io.kvtier.codec.frame.Span;
+import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.profile.DeepTransform;
 import io.kvtier.codec.profile.Profile;
 import java.lang.foreign.MemorySegment;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -31,13 +32,14 @@ import java.util.List;
 public final class ChunkDecoder implements FrameCodec.Decoder {
     private final Namespace namespace;
     private final Profile profile;
-    private final List<GroupCode> codes = new ArrayList<>();
+    private final List<GroupCode> codes;
     private final LaneDecoder lanes = new LaneDecoder();
     private final TokenTables tables;
     private final GroupWriter writer;
     private int[] row = new int[0];
     private List<SegmentEntry> entries = List.of();
     private List<Part> parts = List.of();
+    private Digest tokenDigest = Digest.ZERO;
     private int tokens;
     private int tail;
     private int firstCoded;
@@ -52,7 +54,7 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
         profile.checkShape(namespace.geometry());
         this.namespace = namespace;
         this.profile = profile;
-        profile.groups().forEach(g -> codes.add(new GroupCode(g, profile.statisticsInFrame())));
+        codes = GroupCode.of(profile);
         tables = new TokenTables(namespace.chunkTokens());
         writer = new GroupWriter(profile, namespace.geometry());
     }
@@ -67,12 +69,13 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
                 header.profile(),
                 profile.id());
         check(
-                header.layerGroups() == profile.layerGroups()
+                header.layerGroups() == profile.frameLayerGroups()
                         && header.headGroups() == profile.headGroups(),
                 "frame's groups",
-                profile.layerGroups() + " by " + profile.headGroups(),
+                profile.frameLayerGroups() + " by " + profile.headGroups(),
                 header.layerGroups() + " by " + header.headGroups());
         tokens = header.tokens();
+        tokenDigest = header.tokenDigest();
         tail = header.tail();
         firstCoded = profile.firstTokenRaw() && header.firstPosition() == 0 ? 1 : 0;
         entries = header.segments();
@@ -123,6 +126,9 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
         boolean raw = profile.firstTokenRaw() && target.firstPosition() == 0;
         InvalidRequestException.check(
                 raw == firstCoded > 0, "target's position", target.firstPosition(), "the frame's");
+        if (profile.deep().flatMap(DeepTransform::prediction).isPresent()) {
+            target.checkTokenIds(tokenDigest);
+        }
         return writer.write(codes, target, tail);
     }
 
@@ -140,8 +146,9 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
             int at = (entry.firstLayerGroup() + i) * profile.headGroups() + entry.headGroup();
             GroupCode code = codes.get(at);
             checkOrder(code, part);
+            checkShared(code, entry);
             int active = Short.toUnsignedInt(side.getShort());
-            int rank = code.group.rank();
+            int rank = code.rank;
             check(active <= rank, "active components", "at most " + rank, active);
             tables.reset(end - from);
             if (from < firstCoded) {
@@ -170,8 +177,21 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
                 "one above " + code.headRung + " (head), " + code.tailRung + " (tail)");
     }
 
+    /** The shared components of a deep profile are alone in their segment, and come first. */
+    private void checkShared(GroupCode code, SegmentEntry entry) {
+        if (code.isShared()) {
+            check(entry.layerGroups() == 1, "groups of a shared segment", 1, entry.layerGroups());
+        } else if (profile.deep().isPresent()) {
+            InvalidRequestException.check(
+                    codes.getFirst().headRung >= 0,
+                    "segment of layer group " + entry.firstLayerGroup(),
+                    "before the shared one",
+                    "the base's shared segment first");
+        }
+    }
+
     private void decodeBase(GroupCode code, int active, ByteBuffer side) {
-        if (firstCoded > 0) {
+        if (firstCoded > 0 && !code.isShared()) {
             int bytes = code.group.width() * namespace.geometry().dtype().bytes();
             code.raw = code.raw.length == bytes ? code.raw : new byte[bytes];
             code.hasRaw = true;
@@ -180,7 +200,7 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
         if (profile.statisticsInFrame()) {
             readStatistics(code, side);
         }
-        if (profile.classRows()) {
+        if (code.classRow) {
             lanes.row(profile.classes().table(), tables, row, 0);
             Profile.Classes range = profile.classes();
             for (int t = 0; t < tokens; t++) {
@@ -188,12 +208,14 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
                 check(value >= range.min() && value <= range.max(), "token class", range, value);
                 code.classes[t] = value;
             }
-            setClasses(code, 0, tokens);
+        } else {
+            System.arraycopy(codes.getFirst().classes, 0, code.classes, 0, tokens);
         }
+        setClasses(code, 0, tokens);
         for (int c = 0; c < active; c++) {
             lanes.row(code.sigmaIndex[c], tables, code.q, c * tokens);
         }
-        Arrays.fill(code.q, active * tokens, code.group.rank() * tokens, 0);
+        Arrays.fill(code.q, active * tokens, code.rank * tokens, 0);
     }
 
     private static void readStatistics(GroupCode code, ByteBuffer side) {
@@ -225,7 +247,7 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
     private void refine(GroupCode code, int active, int rung, int from, int end) {
         setClasses(code, from, end);
         int span = end - from;
-        int rank = code.group.rank();
+        int rank = code.rank;
         for (int c = 0; c < rank; c++) {
             int at = c * tokens + from;
             if (c < active) {

@@ -12,6 +12,7 @@ import io.kvtier.codec.frame.SegmentEntry;
 import io.kvtier.codec.frame.Span;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.profile.DeepTransform;
 import io.kvtier.codec.profile.Profile;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
@@ -19,6 +20,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Encodes chunks of one namespace by one profile: one call, one whole frame that can be cut to any
@@ -33,7 +35,8 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
     private final Profile profile;
     private final GroupEncoder groupEncoder;
     private final Groups groups;
-    private final List<GroupCode> codes = new ArrayList<>();
+    private final Optional<DeepEncoder> deepEncoder;
+    private final List<GroupCode> codes;
     private final LaneEncoder lanes = new LaneEncoder();
     private final TokenTables tables;
     private final double[][] distortions;
@@ -54,7 +57,8 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         this.profile = profile;
         groups = new Groups(namespace.geometry());
         groupEncoder = new GroupEncoder(profile, namespace.geometry());
-        profile.groups().forEach(g -> codes.add(new GroupCode(g, profile.statisticsInFrame())));
+        deepEncoder = profile.deep().map(deep -> new DeepEncoder(profile, deep, groupEncoder));
+        codes = GroupCode.of(profile);
         tables = new TokenTables(namespace.chunkTokens());
         distortions = new double[codes.size()][2 * profile.rungs()];
     }
@@ -78,7 +82,10 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
                 "block's tokens",
                 block.tokens(),
                 "at most " + namespace.chunkTokens());
-        quantize(block);
+        if (profile.deep().flatMap(DeepTransform::prediction).isPresent()) {
+            block.checkTokenIds(tokenDigest);
+        }
+        deepEncoder.ifPresentOrElse(deep -> quantizeDeep(deep, block), () -> quantize(block));
         List<Part> parts = parts(block.tokens());
         List<SegmentEntry> entries = new ArrayList<>();
         ByteArrayOutputStream body = new ByteArrayOutputStream();
@@ -96,7 +103,7 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
                         block.firstPosition(),
                         block.tokens(),
                         profile.tailTokens(),
-                        profile.layerGroups(),
+                        profile.frameLayerGroups(),
                         profile.headGroups(),
                         namespace.geometry().dtype(),
                         parts,
@@ -110,25 +117,52 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
 
     private void quantize(KvBlock block) {
         int n = block.tokens();
-        int tail = Math.min(profile.tailTokens(), n);
         int first = firstCoded(block);
         for (int i = 0; i < codes.size(); i++) {
             GroupCode code = codes.get(i);
-            code.reset(n);
-            if (rows.length < code.group.width() * n) {
-                rows = new float[code.group.width() * n];
-            }
-            groups.gather(block, code.group, rows, code.group.width());
-            if (first > 0) {
-                copyRaw(block, code);
-            }
+            gather(block, code, first);
             groupEncoder.quantize(code, groups, rows, n, first, block.firstPosition());
-            for (int rung = 0; rung < profile.rungs(); rung++) {
-                boolean head = rung < 2; // heads have no rung beyond 1
-                distortions[i][2 * rung] =
-                        head ? groupEncoder.distortion(code, rung, n, 0, n - tail) : 0;
-                distortions[i][2 * rung + 1] = groupEncoder.distortion(code, rung, n, n - tail, n);
-            }
+            measure(i, n);
+        }
+    }
+
+    private void quantizeDeep(DeepEncoder deep, KvBlock block) {
+        int first = firstCoded(block);
+        deep.begin(block, first);
+        codes.getFirst().reset(block.tokens());
+        for (int i = 1; i < codes.size(); i++) {
+            gather(block, codes.get(i), first);
+            deep.add(i - 1, codes.get(i), groups, rows);
+        }
+        deep.shared(codes, groups, block.firstPosition());
+        measure(0, block.tokens());
+        for (int i = 1; i < codes.size(); i++) {
+            deep.own(i - 1, codes.get(i));
+            measure(i, block.tokens());
+        }
+    }
+
+    private void gather(KvBlock block, GroupCode code, int first) {
+        code.reset(block.tokens());
+        int size = code.group.width() * block.tokens();
+        if (rows.length < size) {
+            rows = new float[size];
+        }
+        groups.gather(block, code.group, rows, code.group.width());
+        if (first > 0) {
+            copyRaw(block, code);
+        }
+    }
+
+    /** Notes what each rung leaves of the group that was quantized last. */
+    private void measure(int index, int n) {
+        GroupCode code = codes.get(index);
+        int tail = Math.min(profile.tailTokens(), n);
+        for (int rung = 0; rung < profile.rungs(); rung++) {
+            boolean head = rung < 2; // heads have no rung beyond 1
+            distortions[index][2 * rung] =
+                    head ? groupEncoder.distortion(code, rung, n, 0, n - tail) : 0;
+            distortions[index][2 * rung + 1] = groupEncoder.distortion(code, rung, n, n - tail, n);
         }
     }
 
@@ -199,9 +233,11 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
     private void addRuns(int rung, int head, int n, int from, int end, List<Run> runs) {
         int first = 0;
         long bits = 0;
-        for (int layer = 0; layer < profile.layerGroups(); layer++) {
+        int last = profile.frameLayerGroups() - 1;
+        for (int layer = 0; layer <= last; layer++) {
             bits += estimateBits(code(layer, head), rung, n, from, end);
-            if (bits >= 8L * SEGMENT_BYTES_MIN || layer == profile.layerGroups() - 1) {
+            boolean alone = code(layer, head).isShared();
+            if (bits >= 8L * SEGMENT_BYTES_MIN || alone || layer == last) {
                 runs.add(new Run(first, layer + 1 - first, head));
                 first = layer + 1;
                 bits = 0;
@@ -226,7 +262,7 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
     /** 1 + the last component that is not all 0 at the rung. */
     private int active(GroupCode code, int rung, int n, int from, int end) {
         reserveRow(n);
-        for (int c = code.group.rank() - 1; c >= 0; c--) {
+        for (int c = code.rank - 1; c >= 0; c--) {
             groupEncoder.coarsen(code.q, c * n + from, end - from, rung, fine, 0);
             for (int t = 0; t < end - from; t++) {
                 if (fine[t] != 0) {
@@ -272,7 +308,7 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         int span = end - from;
         reserveRow(span);
         if (profile.classRows()) {
-            if (rung == 0) {
+            if (rung == 0 && code.classRow) {
                 for (int t = 0; t < span; t++) {
                     coarse[t] = code.classes[from + t] - profile.classes().centre();
                 }

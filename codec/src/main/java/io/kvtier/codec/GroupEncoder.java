@@ -34,6 +34,21 @@ final class GroupEncoder {
      * raw.
      */
     void quantize(GroupCode code, Groups groups, float[] x, int tokens, int first, int position) {
+        float[] all = transform(code, groups, x, tokens, first);
+        if (profile.classRows()) {
+            for (int t = first; t < tokens; t++) {
+                code.classes[t] = tokenClass(octaves(code.group, all, tokens, t), position + t);
+            }
+            java.util.Arrays.fill(code.classes, 0, first, profile.classes().centre());
+        }
+        round(code, tokens);
+    }
+
+    /**
+     * All components of a group, lent until the next call: component c of token t at {@code
+     * c·tokens + t}, 0 for raw tokens.
+     */
+    float[] transform(GroupCode code, Groups groups, float[] x, int tokens, int first) {
         ProfileGroup group = code.group;
         if (y.length < group.rank() * tokens) {
             y = new float[group.rank() * tokens];
@@ -50,9 +65,12 @@ final class GroupEncoder {
         for (int c = 0; c < group.rank(); c++) {
             java.util.Arrays.fill(y, c * tokens, c * tokens + first, 0);
         }
-        if (profile.classRows()) {
-            classify(code, tokens, first, position);
-        }
+        return y;
+    }
+
+    /** Fills {@code code}, whose classes are known, from the rows of its components. */
+    void quantize(GroupCode code, float[] rows, int tokens) {
+        System.arraycopy(rows, 0, y, 0, code.rank * tokens);
         round(code, tokens);
     }
 
@@ -63,7 +81,7 @@ final class GroupEncoder {
     double distortion(GroupCode code, int rung, int tokens, int from, int end) {
         steps(code, rung, tokens);
         double sum = 0;
-        for (int c = 0; c < code.group.rank(); c++) {
+        for (int c = 0; c < code.rank; c++) {
             int at = c * tokens;
             coarsen(code.q, at + from, end - from, rung, coarse, at + from);
             reconstruction.values(
@@ -96,7 +114,7 @@ final class GroupEncoder {
     private void round(GroupCode code, int tokens) {
         int finest = profile.rungs() - 1;
         steps(code, finest, tokens);
-        for (int c = 0; c < code.group.rank(); c++) {
+        for (int c = 0; c < code.rank; c++) {
             for (int t = 0; t < tokens; t++) {
                 int at = c * tokens + t;
                 double value = Math.abs((double) y[at]) / steps[t] + 0.5;
@@ -109,23 +127,23 @@ final class GroupEncoder {
         }
     }
 
-    /** e = probe[R] + Σ probe[c]·clamp(y/sigma, −5, 5) + curve; class = round(2e), clamped. */
-    private void classify(GroupCode code, int tokens, int first, int position) {
-        float[] probe = code.group.probe();
-        float[] sigma = code.group.sigma();
-        int rank = code.group.rank();
-        for (int t = first; t < tokens; t++) {
-            double octaves = 0;
-            for (int c = 0; c < rank; c++) {
-                double value = (double) y[c * tokens + t] / sigma[c];
-                octaves += probe[c] * Math.min(Math.max(value, -5), 5);
-            }
-            octaves += probe[rank] + profile.octaves(position + t);
-            double halves = Math.floor(2 * octaves + 0.5);
-            Profile.Classes range = profile.classes();
-            code.classes[t] = (int) Math.min(Math.max(halves, range.min()), range.max());
+    /** The probe of a token: probe[R] + Σ probe[c]·clamp(y/sigma, −5, 5). */
+    static double octaves(ProfileGroup group, float[] components, int tokens, int t) {
+        float[] probe = group.probe();
+        float[] sigma = group.sigma();
+        double octaves = 0;
+        for (int c = 0; c < sigma.length; c++) {
+            double value = (double) components[c * tokens + t] / sigma[c];
+            octaves += probe[c] * Math.min(Math.max(value, -5), 5);
         }
-        java.util.Arrays.fill(code.classes, 0, first, profile.classes().centre());
+        return octaves + probe[sigma.length];
+    }
+
+    /** round(2·(octaves + curve)), clamped. */
+    int tokenClass(double octaves, int position) {
+        double halves = Math.floor(2 * (octaves + profile.octaves(position)) + 0.5);
+        Profile.Classes range = profile.classes();
+        return (int) Math.min(Math.max(halves, range.min()), range.max());
     }
 
     /** The data-free profile's statistics (docs/codec.md), and y = (x − mean)/scale. */

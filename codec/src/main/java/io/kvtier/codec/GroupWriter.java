@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 
 /** Turns the indices of a chunk's groups into keys and values, each group once. */
 final class GroupWriter {
@@ -29,6 +30,7 @@ final class GroupWriter {
     private final Reconstruction reconstruction;
     private final Synthesis synthesis = new Synthesis();
     private final Groups groups;
+    private final Optional<LeadingRows> leading;
 
     /** Rows of values, token after token. */
     private float[] y = new float[0];
@@ -45,6 +47,7 @@ final class GroupWriter {
         this.geometry = geometry;
         reconstruction = new Reconstruction(profile);
         groups = new Groups(geometry);
+        leading = profile.deep().map(LeadingRows::new);
     }
 
     DecodedChunk write(List<GroupCode> codes, KvBlock target, int tail) {
@@ -56,14 +59,21 @@ final class GroupWriter {
         int headRung = Integer.MAX_VALUE;
         int tailRung = Integer.MAX_VALUE;
         int count = 0;
-        for (GroupCode code : codes) {
+        for (int i = 0; i < codes.size(); i++) {
+            GroupCode code = codes.get(i);
             if (code.headRung < 0) {
                 continue;
             }
             if (tail == target.tokens()) {
                 code.headRung = code.tailRung; // no head: its rung says nothing
             }
-            reconstruct(code, target.tokens(), tail);
+            reconstruct(i, code, target.tokens(), tail);
+            if (code.isShared()) {
+                lead(code, target);
+                headRung = code.headRung;
+                tailRung = code.tailRung;
+                continue;
+            }
             if (bounded) {
                 addBounds(code, target.tokens(), keys, values);
             }
@@ -80,7 +90,15 @@ final class GroupWriter {
                 count == 0 ? -1 : headRung, count == 0 ? -1 : tailRung, count, keys, values);
     }
 
-    private void reconstruct(GroupCode code, int n, int tail) {
+    /** Keeps what the shared components decoded to for the groups that follow. */
+    private void lead(GroupCode shared, KvBlock target) {
+        LeadingRows rows = leading.orElseThrow();
+        rows.begin(target.tokens(), target.tokenIds());
+        rows.take(x, Synthesis.stride(shared.group.width()));
+        x = new float[0];
+    }
+
+    private void reconstruct(int at, GroupCode code, int n, int tail) {
         int width = code.group.width();
         if (x.length < Synthesis.size(n, width)) {
             x = new float[Synthesis.size(n, width)];
@@ -102,10 +120,14 @@ final class GroupWriter {
         }
         Arrays.fill(y, n, Synthesis.rowSize(n), 0);
         synthesis.begin(code.group.rank(), n);
+        for (int c = 0; c < code.leading; c++) {
+            leading.orElseThrow().row(at - 1, c, y);
+            synthesis.add(c, y);
+        }
         for (int c = 0; c < code.active; c++) {
             if (isLive(code.q, c * n, n)) {
                 values(code, c, n, tail, 0);
-                synthesis.add(c, y);
+                synthesis.add(code.leading + c, y);
             }
         }
         synthesis.write(code.group.synthesis(), width, code.mean, x);

@@ -189,6 +189,7 @@ class FlightNodeTest {
                             TestFrames.namespace(2),
                             match.keys(),
                             match.tokenDigests(),
+                            match.tokenIds(),
                             match.chunks(),
                             0);
             Delivery delivery =

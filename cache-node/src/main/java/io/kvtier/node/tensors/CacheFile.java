@@ -82,7 +82,12 @@ public record CacheFile(
         KvBlock block = KvBlock.allocate(namespace.geometry(), from, chunkTokens(index));
         copy(keys.orElseThrow(), block.keys(), block, namespace.geometry().keyDim(), true);
         copy(values.orElseThrow(), block.values(), block, namespace.geometry().valueDim(), true);
-        return block;
+        return block.withTokenIds(tokenIds(from, block.tokens()));
+    }
+
+    /** Ids of some of the tokens. */
+    public int[] tokenIds(int from, int count) {
+        return Arrays.copyOfRange(tokens, from, from + count);
     }
 
     /** A cache of the first {@code count} tokens, all zeros, to be filled by {@link #fill}. */

@@ -107,11 +107,15 @@ public final class FrameBytes {
                 namespace.geometry().decodedBytes(header.tokens()));
         int stored = namespace.geometry().storedLayers().size();
         InvalidRequestException.check(
-                header.layerGroups() <= stored
+                header.layerGroups() <= stored + 1
                         && header.headGroups() <= namespace.geometry().kvHeads(),
                 "frame's groups",
                 header.layerGroups() + " by " + header.headGroups(),
-                "at most " + stored + " layers by " + namespace.geometry().kvHeads() + " heads");
+                "at most "
+                        + stored
+                        + " layers, one more if deep, by "
+                        + namespace.geometry().kvHeads()
+                        + " heads");
     }
 
     /** Checks one segment's bytes against the directory. */

@@ -8,6 +8,7 @@ import io.kvtier.codec.identity.Geometry;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
@@ -65,7 +66,8 @@ public final class DataFree {
                 List.of(),
                 gaussianCentroids(),
                 List.of(),
-                groups);
+                groups,
+                Optional.empty());
     }
 
     /** Weight of the scale of a stored layer's values against that of keys, which is 1. */

@@ -5,6 +5,7 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Geometry;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Everything static that the codec needs for one model; immutable, shared by threads.
@@ -23,6 +24,7 @@ import java.util.List;
  * @param centroids f32[64][4], shift in steps by table and min(|q|, 3); lent
  * @param curve octaves added to the step by position
  * @param groups at layerGroup·headGroups + headGroup
+ * @param deep the second transform, of a deep profile only
  */
 @SuppressWarnings("ArrayRecordComponent") // 256 floats, read per element; profiles compare by id
 public record Profile(
@@ -42,7 +44,8 @@ public record Profile(
         List<LossPoint> loss,
         float[] centroids,
         List<CurvePoint> curve,
-        List<ProfileGroup> groups) {
+        List<ProfileGroup> groups,
+        Optional<DeepTransform> deep) {
     /** How much of a model one transform spans. */
     public enum Kind {
         /** No transform: statistics of each channel travel in the frame. */
@@ -74,7 +77,11 @@ public record Profile(
     /** Copies the lists and checks counts. */
     public Profile {
         check(step > 0 && Float.isFinite(step), "profile step", step, "positive");
-        check(kind != Kind.DEEP, "profile kind", kind, "not DEEP: this version cannot decode it");
+        check(
+                deep.isPresent() == (kind == Kind.DEEP),
+                "profile kind",
+                kind,
+                "DEEP with a second transform, else none");
         check(rungs >= 1 && rungs <= 4, "profile rungs", rungs, "1..4");
         check(
                 groups.size() == layerGroups * headGroups,
@@ -90,6 +97,11 @@ public record Profile(
     /** Whether each frame carries its own statistics. */
     public boolean statisticsInFrame() {
         return kind == Kind.DATA_FREE;
+    }
+
+    /** Layer groups of a frame: the profile's, behind the shared components if it is deep. */
+    public int frameLayerGroups() {
+        return layerGroups + (deep.isPresent() ? 1 : 0);
     }
 
     /** The group at a layer group and a head group. */

@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /** Reads a profile's file (docs/format.md section 4), bounded by the file's own length. */
 public final class ProfileFile {
@@ -105,10 +106,15 @@ public final class ProfileFile {
         for (int i = 0; i < layerGroups * headGroups; i++) {
             groups.add(group(in));
         }
+        Profile.Kind profileKind = Profile.Kind.values()[kind];
+        Optional<DeepTransform> deep =
+                profileKind == Profile.Kind.DEEP
+                        ? Optional.of(DeepSection.read(in, groups, headGroups))
+                        : Optional.empty();
         return new Profile(
                 id,
                 shape,
-                Profile.Kind.values()[kind],
+                profileKind,
                 (flags & 1) != 0,
                 (flags & 2) != 0,
                 step,
@@ -122,7 +128,8 @@ public final class ProfileFile {
                 lossList,
                 centroids,
                 curve,
-                groups);
+                groups,
+                deep);
     }
 
     private static List<Level> levels(ByteBuffer in, int count) {
@@ -185,15 +192,10 @@ public final class ProfileFile {
         check(bytes <= in.remaining(), "bytes of a group", "at most " + in.remaining(), bytes);
         float[] mean = floats(in, width, "mean");
         float[] sigma = floats(in, rank, "sigma");
-        int[] index = new int[rank];
-        for (int c = 0; c < rank; c++) {
-            index[c] = u8(in);
-            check(index[c] < 64, "sigmaIndex", "0..63", index[c]);
-            check(sigma[c] > 0, "sigma of component " + c, "positive", sigma[c]);
-        }
+        int[] index = sigmaIndices(in, sigma);
         float[] probe = floats(in, rank + 1, "probe");
-        float[] analysis = halves(in, rank * width, "analysis");
-        float[] synthesis = halves(in, rank * width, "synthesis");
+        float[] analysis = halves(in, (long) rank * width, "analysis");
+        float[] synthesis = halves(in, (long) rank * width, "synthesis");
         return new ProfileGroup(
                 layers,
                 heads,
@@ -265,7 +267,18 @@ public final class ProfileFile {
         return out;
     }
 
-    private static float[] floats(ByteBuffer in, int count, String what) {
+    /** The table index of each component, whose sigmas are checked. */
+    static int[] sigmaIndices(ByteBuffer in, float[] sigma) {
+        int[] index = new int[sigma.length];
+        for (int c = 0; c < index.length; c++) {
+            index[c] = u8(in);
+            check(index[c] < 64, "sigmaIndex", "0..63", index[c]);
+            check(sigma[c] > 0, "sigma of component " + c, "positive", sigma[c]);
+        }
+        return index;
+    }
+
+    static float[] floats(ByteBuffer in, int count, String what) {
         check(4L * count <= in.remaining(), "bytes of " + what, 4L * count, in.remaining());
         float[] out = new float[count];
         for (int i = 0; i < count; i++) {
@@ -275,8 +288,9 @@ public final class ProfileFile {
         return out;
     }
 
-    private static float[] halves(ByteBuffer in, int count, String what) {
-        float[] out = new float[count];
+    static float[] halves(ByteBuffer in, long count, String what) {
+        check(2 * count <= in.remaining(), "bytes of " + what, in.remaining(), 2 * count);
+        float[] out = new float[(int) count];
         for (int i = 0; i < count; i++) {
             out[i] = Float.float16ToFloat(in.getShort());
             check(Math.abs(out[i]) <= 65504, what + " " + i, "finite", out[i]);
@@ -292,11 +306,11 @@ public final class ProfileFile {
         return new String(bytes, StandardCharsets.UTF_8);
     }
 
-    private static int u8(ByteBuffer in) {
+    static int u8(ByteBuffer in) {
         return Byte.toUnsignedInt(in.get());
     }
 
-    private static int u16(ByteBuffer in) {
+    static int u16(ByteBuffer in) {
         return Short.toUnsignedInt(in.getShort());
     }
 }

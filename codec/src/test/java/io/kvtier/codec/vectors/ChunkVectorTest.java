@@ -47,14 +47,21 @@ class ChunkVectorTest {
      */
     private static final double ORDER = 8 * 4 * 0x1p-24;
 
+    private static final Pattern TOKENS = Pattern.compile("\"tokens\": ?\\[([^\\]]*)\\]");
+
     private record Cut(int bytes, MemorySegment keys, MemorySegment values) {}
 
     private record Case(
             String name,
             Namespace namespace,
             Profile profile,
+            List<Integer> tokens,
             MemorySegment frame,
-            List<Cut> cuts) {}
+            List<Cut> cuts) {
+        int[] tokenIds() {
+            return tokens.stream().mapToInt(Integer::intValue).toArray();
+        }
+    }
 
     @Test
     void framesOfPython_atEveryCut_decodeToTheRecordedValues() throws IOException {
@@ -107,7 +114,8 @@ class ChunkVectorTest {
                             header.firstPosition(),
                             header.tokens(),
                             whole.keys,
-                            whole.values);
+                            whole.values,
+                            sample.tokenIds());
             byte[] frame =
                     new ChunkEncoder(sample.namespace, sample.profile)
                             .encode(header.key(), header.tokenDigest(), block);
@@ -145,7 +153,7 @@ class ChunkVectorTest {
             int length = header.segments().get(i).bytes();
             decoder.accept(i, frame.asSlice(header.offset(i), length));
         }
-        var _ = decoder.finish(target);
+        var _ = decoder.finish(target.withTokenIds(sample.tokenIds()));
         return target;
     }
 
@@ -234,10 +242,20 @@ class ChunkVectorTest {
                             string(text, "name"),
                             namespace,
                             profile,
+                            tokens(text),
                             segment(string(text, "frame")),
                             cuts));
         }
         return out;
+    }
+
+    private static List<Integer> tokens(String text) {
+        Matcher matcher = TOKENS.matcher(text);
+        assertThat(matcher.find()).isTrue();
+        return Pattern.compile(", ?")
+                .splitAsStream(matcher.group(1))
+                .map(Integer::valueOf)
+                .toList();
     }
 
     private static MemorySegment segment(String hex) {
