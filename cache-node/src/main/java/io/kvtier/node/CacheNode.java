@@ -18,12 +18,18 @@ import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
 import io.kvtier.storage.StoreStats;
 import io.kvtier.storage.TieredChunkStore;
+import io.kvtier.storage.log.LogChunkStore;
+import io.kvtier.storage.log.LogStoreOptions;
+import io.kvtier.storage.log.LogSurroundings;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -110,12 +116,7 @@ final class CacheNode implements AutoCloseable {
         HotTier hot = new HotTier(pool, new HotTierOptions(storage.hotBytes()));
         ChunkStore cold;
         try {
-            cold =
-                    new RocksChunkStore(
-                            pool,
-                            RocksStoreOptions.of(folder.resolve("chunks"), storage.coldBytes()),
-                            clock,
-                            InstantSource.system());
+            cold = openCold(pool, storage);
         } catch (io.kvtier.storage.StorageException e) {
             hot.close();
             throw e;
@@ -134,6 +135,30 @@ final class CacheNode implements AutoCloseable {
                                         () -> stats(store, pool),
                                         Authenticator.anonymous())));
         port = flight.port();
+    }
+
+    private ChunkStore openCold(BlobPool pool, NodeConfig.Storage storage) {
+        return switch (storage.layout()) {
+            case LOG -> {
+                ExecutorService background =
+                        Executors.newSingleThreadExecutor(
+                                Thread.ofPlatform().name("kvtier-log").daemon().factory());
+                // Closed after the store, which gives it its last work.
+                parts.push(background);
+                yield new LogChunkStore(
+                        pool,
+                        LogStoreOptions.of(storage.directory().resolve("log"), storage.coldBytes()),
+                        new LogSurroundings(
+                                clock, InstantSource.system(), new SecureRandom(), background));
+            }
+            case BLOB ->
+                    new RocksChunkStore(
+                            pool,
+                            RocksStoreOptions.of(
+                                    storage.directory().resolve("chunks"), storage.coldBytes()),
+                            clock,
+                            InstantSource.system());
+        };
     }
 
     private FlightOptions flightOptions() {

@@ -79,7 +79,11 @@ final class DemoCommand implements Callable<Integer> {
         NodeConfig config =
                 new NodeConfig(
                         new NodeConfig.Listen("127.0.0.1", 0),
-                        new NodeConfig.Storage(folder.resolve("node"), 256L << 20, 1L << 30),
+                        new NodeConfig.Storage(
+                                folder.resolve("node"),
+                                NodeConfig.defaults().storage().layout(),
+                                256L << 20,
+                                1L << 30),
                         usual.limits());
         try (Arena arena = Arena.ofShared();
                 CacheNode node = CacheNode.start(config)) {

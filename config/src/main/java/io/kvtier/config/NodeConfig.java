@@ -30,14 +30,23 @@ public record NodeConfig(Listen listen, Storage storage, Limits limits) {
         }
     }
 
+    /** How chunks lie on disk. */
+    public enum Layout {
+        /** An append-only log of our own, with its index in RocksDB. */
+        LOG,
+        /** Blob files of RocksDB. */
+        BLOB
+    }
+
     /**
      * What is kept, and where.
      *
      * @param directory of the cold tier; made when it is missing
+     * @param layout of the cold tier; each has a folder of its own in the directory
      * @param hotBytes most bytes of chunks in memory
      * @param coldBytes most bytes of chunks on disk
      */
-    public record Storage(Path directory, long hotBytes, long coldBytes) {
+    public record Storage(Path directory, Layout layout, long hotBytes, long coldBytes) {
         /** Checks the sizes. */
         public Storage {
             check(hotBytes >= MIB, "hotBytes", hotBytes + " bytes", "at least 1MiB");
@@ -86,7 +95,7 @@ public record NodeConfig(Listen listen, Storage storage, Limits limits) {
     public static NodeConfig defaults() {
         return new NodeConfig(
                 new Listen("127.0.0.1", 7420),
-                new Storage(Path.of("kvtier-data"), GIB, 16 * GIB),
+                new Storage(Path.of("kvtier-data"), Layout.BLOB, GIB, 16 * GIB),
                 new Limits(
                         16 * MIB, GIB, 256 * MIB, Duration.ofSeconds(2), Duration.ofSeconds(30)));
     }

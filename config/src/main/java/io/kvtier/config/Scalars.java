@@ -2,10 +2,13 @@ package io.kvtier.config;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** How the text of a scalar becomes a value, and what to say one should look like. */
 final class Scalars {
@@ -40,6 +43,12 @@ final class Scalars {
         if (type == Duration.class) {
             return scaled(TIME.matcher(text), MILLIS, "").map(Duration::ofMillis);
         }
+        if (type.isEnum()) {
+            return Arrays.stream(type.getEnumConstants())
+                    .filter(each -> name(each).equals(text))
+                    .findFirst()
+                    .map(each -> each);
+        }
         throw new AssertionError("no scalar of type " + type);
     }
 
@@ -54,7 +63,16 @@ final class Scalars {
         if (type == Duration.class) {
             return "a time such as 2s (ms, s, min, h)";
         }
+        if (type.isEnum()) {
+            return Arrays.stream(type.getEnumConstants())
+                    .map(Scalars::name)
+                    .collect(Collectors.joining(" or "));
+        }
         return type == Path.class ? "a path" : "a text";
+    }
+
+    private static String name(Object constant) {
+        return constant.toString().toLowerCase(Locale.ROOT);
     }
 
     private static Optional<Long> scaled(Matcher text, Map<String, Long> units, String unit) {

@@ -32,6 +32,14 @@ class ConfigReaderTest {
     }
 
     @Test
+    void parse_choice_isOneOfItsNames() {
+        assertThat(parse("storage: {layout: log}").storage().layout())
+                .isEqualTo(NodeConfig.Layout.LOG);
+        refused("storage: {layout: LOG}\n")
+                .hasMessage("node.yaml:1:19: storage.layout: got 'LOG', expected log or blob");
+    }
+
+    @Test
     void parse_unknownKey_saysWhereAndSuggestsTheNearest() {
         refused("storage:\n  hotbyte: 1GiB\n")
                 .hasMessage(

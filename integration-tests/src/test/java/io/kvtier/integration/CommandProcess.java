@@ -26,7 +26,13 @@ final class CommandProcess implements AutoCloseable {
 
     /** Starts a node on a free port and waits for its line. */
     static CommandProcess start(Path folder) throws IOException {
-        Path config = Files.writeString(folder.resolve("node.yaml"), config(folder, 0));
+        return start(folder, "blob");
+    }
+
+    /** The same with a layout of the cold tier. */
+    static CommandProcess start(Path folder, String layout) throws IOException {
+        String text = config(folder, 0).replace("{directory", "{layout: " + layout + ", directory");
+        Path config = Files.writeString(folder.resolve("node.yaml"), text);
         Process process =
                 command("node", "--config", config.toString())
                         .redirectError(folder.resolve("node.log").toFile())

@@ -93,7 +93,7 @@ public record ChunkMeta(
     }
 
     /** Heap bytes of this record, about: what an index charges for it. */
-    long heapBytes() {
+    public long heapBytes() {
         return 160L + ENCODING_ID_BYTES + 8L * cuts.length + summary.length;
     }
 

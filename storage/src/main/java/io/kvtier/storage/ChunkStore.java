@@ -12,7 +12,8 @@ import java.util.Optional;
  *
  * <p>Thread-safety: all methods may be called from any thread, after {@link #close} all but another
  * close throw {@link UnavailableException}. Puts may wait for a disk; so may {@link #open} where a
- * value is not in memory. {@link #find} and {@link #prefix} never do.
+ * value is not in memory. {@link #find} and {@link #prefix} never read a value, and a disk only for
+ * a meta that was not asked for lately.
  */
 public interface ChunkStore extends AutoCloseable {
     /**

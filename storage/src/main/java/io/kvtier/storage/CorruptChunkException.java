@@ -5,10 +5,11 @@ package io.kvtier.storage;
  *
  * <p>Never leaves a store: its boundary turns it into quarantine and a miss.
  */
-final class CorruptChunkException extends Exception {
+public final class CorruptChunkException extends Exception {
     private static final long serialVersionUID = 1L;
 
-    CorruptChunkException(StoreKey key, String where, String expected, String actual) {
+    /** Says of which key, what part of it, and what does not match. */
+    public CorruptChunkException(StoreKey key, String where, String expected, String actual) {
         super("key=" + key + " where=" + where + " expected=" + expected + " actual=" + actual);
     }
 }

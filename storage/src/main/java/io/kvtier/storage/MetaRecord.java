@@ -5,7 +5,7 @@ import java.nio.ByteOrder;
 import java.util.zip.CRC32C;
 
 /**
- * What the meta column holds for a key, little-endian:
+ * What a cold store keeps with a value, little-endian:
  *
  * <table>
  * <caption>Record, version 1</caption>
@@ -28,12 +28,13 @@ import java.util.zip.CRC32C;
  * @param generation which put of this store wrote the value
  * @param valueCrc of the value and its full name, so that a value in another's place is seen, too
  */
-record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
+public record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
     private static final int VERSION = 1;
     private static final int FIXED_BYTES = 68;
     private static final int CRC_BYTES = 4;
 
-    byte[] encode(StoreKey key) {
+    /** The record's bytes, which only this key can decode. */
+    public byte[] encode(StoreKey key) {
         long[] cuts = meta.cuts();
         ByteBuffer summary = meta.summaryView();
         ByteBuffer target =
@@ -61,7 +62,7 @@ record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
      *
      * @throws CorruptChunkException if it is not exactly what {@link #encode} wrote for this key
      */
-    static MetaRecord decode(StoreKey key, byte[] bytes) throws CorruptChunkException {
+    public static MetaRecord decode(StoreKey key, byte[] bytes) throws CorruptChunkException {
         if (bytes.length < FIXED_BYTES + CRC_BYTES) {
             throw corrupt(key, "at least " + (FIXED_BYTES + CRC_BYTES) + " bytes", bytes.length);
         }
@@ -108,13 +109,19 @@ record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
     }
 
     /** CRC32C of a value and its name. */
-    static int valueCrc(StoreKey key, long generation, ByteBuffer value) {
+    public static int valueCrc(StoreKey key, long generation, ByteBuffer value) {
+        CRC32C crc = startValueCrc(key, generation);
+        crc.update(value);
+        return (int) crc.getValue();
+    }
+
+    /** A checksum that has taken a value's name, and now wants the value piece by piece. */
+    public static CRC32C startValueCrc(StoreKey key, long generation) {
         ByteBuffer name = ByteBuffer.allocate(StoreKey.BYTES + Long.BYTES);
         writeValueName(key, generation, name);
         CRC32C crc = new CRC32C();
         crc.update(name.flip());
-        crc.update(value);
-        return (int) crc.getValue();
+        return crc;
     }
 
     private static int crc(StoreKey key, ByteBuffer bytes) {

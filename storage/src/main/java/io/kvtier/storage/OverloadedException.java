@@ -17,7 +17,8 @@ public final class OverloadedException extends StorageException {
         this(message, retryAfter, null);
     }
 
-    OverloadedException(String message, Duration retryAfter, @Nullable Throwable cause) {
+    /** The same with what made us see it. */
+    public OverloadedException(String message, Duration retryAfter, @Nullable Throwable cause) {
         super(message, cause);
         this.retryAfter = retryAfter;
     }

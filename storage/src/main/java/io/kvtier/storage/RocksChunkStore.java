@@ -35,6 +35,8 @@ public final class RocksChunkStore implements ChunkStore {
      * key (writers, eviction and quarantine of that key).
      */
     private static final Logger log = LoggerFactory.getLogger(RocksChunkStore.class);
+    static final String LAYOUT = "rocks 1";
+    private static final String DATABASE = "db";
     private static final int READ_ATTEMPTS_MAX = 8;
     private static final long WARN_EVERY_NANOS = Duration.ofSeconds(1).toNanos();
 
@@ -83,7 +85,7 @@ public final class RocksChunkStore implements ChunkStore {
                 pool,
                 options,
                 clock,
-                new StoreFolder(options.folder(), instants, options.quarantineBytesMax()),
+                new StoreFolder(options.folder(), LAYOUT, instants, options.quarantineBytesMax()),
                 null);
     }
 
@@ -341,28 +343,28 @@ public final class RocksChunkStore implements ChunkStore {
             log.error(
                     "store does not open and is set aside, starting empty folder={} kept={}"
                             + " cause={}",
-                    folder.database(),
-                    folder.setDatabaseAside(),
+                    folder.part(DATABASE),
+                    folder.setPartAside(DATABASE),
                     e.getMessage());
             counters.quarantined.increment();
             try {
                 open = openDatabase();
             } catch (UnreadableException again) {
                 throw new UnavailableException(
-                        "an empty store does not open in " + folder.database(), again);
+                        "an empty store does not open in " + folder.part(DATABASE), again);
             }
         }
         database = open;
         log.info(
                 "store open folder={} entries={} bytes={} millis={}",
-                folder.database(),
+                folder.part(DATABASE),
                 index.entries.size(),
                 index.entries.bytes(),
                 (clock.nanoTime() - start) / 1_000_000);
     }
 
     private RocksDatabase openDatabase() throws UnreadableException {
-        RocksDatabase open = new RocksDatabase(folder.database(), options);
+        RocksDatabase open = new RocksDatabase(folder.part(DATABASE), options);
         try {
             index = ColdIndex.load(open);
             counters.quarantined.add(index.unreadable());
@@ -396,7 +398,7 @@ public final class RocksChunkStore implements ChunkStore {
             }
             open();
             failure = null;
-            log.info("store writes again folder={}", folder.database());
+            log.info("store writes again folder={}", folder.part(DATABASE));
         } catch (OverloadedException | UnavailableException e) {
             failure = new WriteFailure(e, clock.nanoTime());
             throw e;
@@ -430,7 +432,7 @@ public final class RocksChunkStore implements ChunkStore {
             OverloadedException full =
                     new OverloadedException(
                             "disk of "
-                                    + folder.database()
+                                    + folder.part(DATABASE)
                                     + " has "
                                     + usable
                                     + " bytes free, freeBytesMin="
@@ -447,7 +449,7 @@ public final class RocksChunkStore implements ChunkStore {
         long now = clock.nanoTime();
         long before = warnedAtNanos.get();
         if (now - before >= WARN_EVERY_NANOS && warnedAtNanos.compareAndSet(before, now)) {
-            log.warn("{} folder={} cause={}", event, folder.database(), cause.getMessage());
+            log.warn("{} folder={} cause={}", event, folder.part(DATABASE), cause.getMessage());
         }
     }
 
@@ -456,14 +458,14 @@ public final class RocksChunkStore implements ChunkStore {
         RocksDatabase open = database;
         if (open == null) {
             throw new UnavailableException(
-                    "store in " + folder.database() + " did not reopen after a failed write");
+                    "store in " + folder.part(DATABASE) + " did not reopen after a failed write");
         }
         return open;
     }
 
     private void requireOpen() {
         if (closed) {
-            throw new UnavailableException("the store in " + folder.database() + " is closed");
+            throw new UnavailableException("the store in " + folder.part(DATABASE) + " is closed");
         }
     }
 }

@@ -4,19 +4,29 @@ import java.util.List;
 import java.util.concurrent.atomic.LongAdder;
 
 /** What every store counts. */
-final class StoreCounters {
-    final LongAdder hits = new LongAdder();
-    final LongAdder misses = new LongAdder();
-    final LongAdder refused = new LongAdder();
-    final LongAdder evicted = new LongAdder();
-    final LongAdder quarantined = new LongAdder();
+public final class StoreCounters {
+    /** Values opened. */
+    public final LongAdder hits = new LongAdder();
+
+    /** Opens that found nothing. */
+    public final LongAdder misses = new LongAdder();
+
+    /** Puts that failed. */
+    public final LongAdder refused = new LongAdder();
+
+    /** Values dropped for the budget. */
+    public final LongAdder evicted = new LongAdder();
+
+    /** Values set aside because a check failed. */
+    public final LongAdder quarantined = new LongAdder();
+
     private final LongAdder stored = new LongAdder();
     private final LongAdder alreadyPresent = new LongAdder();
     private final LongAdder replaced = new LongAdder();
     private final LongAdder keptOther = new LongAdder();
 
     /** Counts and passes on. */
-    PutOutcome count(PutOutcome outcome) {
+    public PutOutcome count(PutOutcome outcome) {
         switch (outcome) {
             case PutOutcome.Stored s -> stored.increment();
             case PutOutcome.AlreadyPresent a -> alreadyPresent.increment();
@@ -26,7 +36,9 @@ final class StoreCounters {
         return outcome;
     }
 
-    StoreStats stats(String name, long entries, long bytes, long bytesMax, List<StoreStats> tiers) {
+    /** All of it, with the sizes that only the store knows. */
+    public StoreStats stats(
+            String name, long entries, long bytes, long bytesMax, List<StoreStats> tiers) {
         return new StoreStats(
                 name,
                 entries,
@@ -45,7 +57,7 @@ final class StoreCounters {
     }
 
     /** Checks what every store asks of a put. */
-    static void requireMatch(ChunkMeta meta, Blob value) {
+    public static void requireMatch(ChunkMeta meta, Blob value) {
         if (meta.bytes() != value.bytes()) {
             throw new InvalidRequestException(
                     "put: the value has "

@@ -23,10 +23,9 @@ import org.slf4j.LoggerFactory;
  * <p>Thread-safety: {@link #setAside(StoreKey, long, MemorySegment)} from any thread, the rest
  * while the store opens.
  */
-final class StoreFolder {
+public final class StoreFolder {
     private static final Logger log = LoggerFactory.getLogger(StoreFolder.class);
     private static final String MARKER = "STORE";
-    private static final String LAYOUT = "kvtier-store rocks 1\n";
     private static final DateTimeFormatter TIMESTAMP =
             DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss.SSS'Z'").withZone(ZoneOffset.UTC);
 
@@ -37,16 +36,19 @@ final class StoreFolder {
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
 
     private final Path folder;
+    private final String layout;
     private final InstantSource clock;
     private long quarantineBytesLeft;
 
     /**
      * Makes the folder, or checks that it is one of ours.
      *
+     * @param layout name and version of what the store writes here
      * @throws UnavailableException if it cannot be made or written, or a newer version wrote it
      */
-    StoreFolder(Path folder, InstantSource clock, long quarantineBytesMax) {
+    public StoreFolder(Path folder, String layout, InstantSource clock, long quarantineBytesMax) {
         this.folder = folder.toAbsolutePath();
+        this.layout = "kvtier-store " + layout + "\n";
         this.clock = clock;
         try {
             Files.createDirectories(this.folder, PRIVATE);
@@ -66,42 +68,52 @@ final class StoreFolder {
         }
     }
 
-    /** Where the database lives. */
-    Path database() {
-        return folder.resolve("db");
+    /** Where one part of the store lives. */
+    public Path part(String name) {
+        return folder.resolve(name);
+    }
+
+    /** Makes the folder of a part, for our eyes only, unless it is there. */
+    public Path makePart(String name) {
+        try {
+            return Files.createDirectories(part(name), PRIVATE);
+        } catch (IOException e) {
+            throw new UnavailableException(part(name) + " cannot be made: " + e, e);
+        }
     }
 
     /** Where bad values are put aside. */
-    Path quarantine() {
+    public Path quarantine() {
         return folder.resolve("quarantine");
     }
 
     /** Bytes that may still be written to the disk. */
-    long usableBytes() {
-        try {
-            return Files.getFileStore(folder).getUsableSpace();
-        } catch (IOException e) {
-            throw new UnavailableException("store folder " + folder + " is gone: " + e, e);
+    public long usableBytes() {
+        // Files.getFileStore would read the table of mounts at every call.
+        long usable = folder.toFile().getUsableSpace();
+        if (usable == 0 && !Files.isDirectory(folder)) {
+            throw new UnavailableException("store folder " + folder + " is gone");
         }
+        return usable;
     }
 
     /**
-     * Moves a database that will not open out of the way, for a person to look at.
+     * Moves a part that will not open out of the way, for a person to look at.
      *
      * @return where it is now
      */
-    Path setDatabaseAside() {
+    public Path setPartAside(String name) {
         Path target = folder.resolve("quarantine-" + TIMESTAMP.format(clock.instant()));
         try {
-            return Files.move(database(), target);
+            return Files.move(part(name), target);
         } catch (IOException e) {
             throw new UnavailableException(
-                    database() + " does not open and cannot be moved to " + target + ": " + e, e);
+                    part(name) + " does not open and cannot be moved to " + target + ": " + e, e);
         }
     }
 
     /** Keeps a bad value for inspection if there is room; never fails. */
-    synchronized void setAside(StoreKey key, long generation, MemorySegment value) {
+    public synchronized void setAside(StoreKey key, long generation, MemorySegment value) {
         if (value.byteSize() > quarantineBytesLeft) {
             log.warn("quarantine full, value dropped key={} bytes={}", key, value.byteSize());
             return;
@@ -122,18 +134,18 @@ final class StoreFolder {
     private void requireLayout() throws IOException {
         Path marker = folder.resolve(MARKER);
         if (!Files.exists(marker)) {
-            Files.writeString(marker, LAYOUT);
+            Files.writeString(marker, layout);
             return;
         }
         String found = Files.readString(marker);
-        if (!found.equals(LAYOUT)) {
+        if (!found.equals(layout)) {
             throw new UnavailableException(
                     "store folder "
                             + folder
                             + " holds \""
                             + found.strip()
                             + "\", this version reads \""
-                            + LAYOUT.strip()
+                            + layout.strip()
                             + "\": use the version that wrote it, or another folder");
         }
     }

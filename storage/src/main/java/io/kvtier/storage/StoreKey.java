@@ -82,6 +82,19 @@ public final class StoreKey implements Comparable<StoreKey> {
         target.position(target.position() + BYTES);
     }
 
+    /** One of its six words of eight bytes, big-endian, scope first. */
+    public long word(int index) {
+        return switch (index) {
+            case 0 -> scope0;
+            case 1 -> scope1;
+            case 2 -> key0;
+            case 3 -> key1;
+            case 4 -> key2;
+            case 5 -> key3;
+            default -> throw new IndexOutOfBoundsException(index);
+        };
+    }
+
     /** A copy of the scope. */
     public byte[] scope() {
         return ByteBuffer.allocate(SCOPE_BYTES).putLong(scope0).putLong(scope1).array();

@@ -5,7 +5,7 @@ import java.util.List;
 /**
  * Sizes of a store now, and counts since it was opened.
  *
- * @param name of the store: {@code tiered}, {@code hot} or {@code rocks}
+ * @param name of the store: {@code tiered}, {@code hot}, {@code rocks} or {@code log}
  * @param entries values held
  * @param bytes what they are charged with against {@code bytesMax}
  * @param bytesMax the budget

@@ -3,19 +3,20 @@ package io.kvtier.storage;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** Locks for keys: writers of one key take turns, readers never wait. */
-final class Stripes {
+public final class Stripes {
     private static final int COUNT = 64;
 
     private final ReentrantLock[] locks = new ReentrantLock[COUNT];
 
-    Stripes() {
+    /** All open. */
+    public Stripes() {
         for (int i = 0; i < COUNT; i++) {
             locks[i] = new ReentrantLock();
         }
     }
 
     /** The lock of a key. Nobody holds two of one instance at a time. */
-    ReentrantLock of(StoreKey key) {
+    public ReentrantLock of(StoreKey key) {
         int hash = key.hashCode() * 0x9E3779B9;
         return locks[hash >>> (Integer.SIZE - 6)];
     }

@@ -13,7 +13,8 @@ public final class UnavailableException extends StorageException {
         this(message, null);
     }
 
-    UnavailableException(String message, @Nullable Throwable cause) {
+    /** The same with what made us see it. */
+    public UnavailableException(String message, @Nullable Throwable cause) {
         super(message, cause);
     }
 }

@@ -4,10 +4,10 @@
  *
  * <p>{@link io.kvtier.storage.ChunkStore} is the contract, {@link
  * io.kvtier.storage.TieredChunkStore} what a node uses: a {@link io.kvtier.storage.HotTier} in
- * memory over a {@link io.kvtier.storage.RocksChunkStore} on disk. All values come from one {@link
- * io.kvtier.storage.BlobPool}. Values are bytes here: the package knows nothing about frames, and
- * no other module. Callers are the Flight service and the node's launcher. The layout on disk is in
- * {@code docs/storage.md}.
+ * memory over a {@link io.kvtier.storage.RocksChunkStore} (or the log of {@code
+ * io.kvtier.storage.log}) on disk. All values come from one {@link io.kvtier.storage.BlobPool}.
+ * Values are bytes here: the package knows nothing about frames, and no other module. Callers are
+ * the Flight service and the node's launcher. The layout on disk is in {@code docs/storage.md}.
  */
 @NullMarked
 @CheckReturnValue

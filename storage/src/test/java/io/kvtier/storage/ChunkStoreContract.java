@@ -26,36 +26,36 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What every {@link ChunkStore} promises; each implementation runs it, and none leaks. */
-abstract class ChunkStoreContract {
+public abstract class ChunkStoreContract {
     /** Values that fit into every store at once. */
-    static final int FITTING = 16;
+    protected static final int FITTING = 16;
 
     /** Budget that {@link #create} gives to a store: about 40 values. */
-    static final long BYTES_MAX = 1L << 20;
+    protected static final long BYTES_MAX = 1L << 20;
 
-    @TempDir Path folder;
-    BlobPool pool = TestChunks.pool(32L << 20);
-    ChunkStore store;
+    @TempDir protected Path folder;
+    protected BlobPool pool = TestChunks.pool(32L << 20);
+    protected ChunkStore store;
 
     /** A store of {@link #BYTES_MAX} that this class closes. */
-    abstract ChunkStore create(BlobPool pool, Path folder) throws IOException;
+    protected abstract ChunkStore create(BlobPool pool, Path folder) throws IOException;
 
     /** The strongest durability that the store offers. */
-    abstract Durability durability();
+    protected abstract Durability durability();
 
     @BeforeEach
-    void createStore() throws IOException {
+    protected void createStore() throws IOException {
         store = create(pool, folder);
     }
 
     @AfterEach
-    void closeStore() {
+    protected void closeStore() {
         store.close();
         assertThat(pool.outstandingBytes()).isZero();
         pool.close();
     }
 
-    PutOutcome put(StoreKey key, ChunkMeta meta) {
+    protected PutOutcome put(StoreKey key, ChunkMeta meta) {
         return TestChunks.put(store, pool, key, meta, durability());
     }
 

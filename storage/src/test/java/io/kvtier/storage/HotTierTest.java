@@ -12,12 +12,12 @@ import org.junit.jupiter.api.Test;
 
 class HotTierTest extends ChunkStoreContract {
     @Override
-    ChunkStore create(BlobPool pool, Path folder) {
+    protected ChunkStore create(BlobPool pool, Path folder) {
         return new HotTier(pool, new HotTierOptions(BYTES_MAX));
     }
 
     @Override
-    Durability durability() {
+    protected Durability durability() {
         return Durability.MEMORY;
     }
 

@@ -28,19 +28,23 @@ class RocksChunkStoreTest extends ChunkStoreContract {
     private long usableBytes = Long.MAX_VALUE / 2;
 
     @Override
-    ChunkStore create(BlobPool pool, Path folder) {
+    protected ChunkStore create(BlobPool pool, Path folder) {
         return open(pool, folder, BYTES_MAX);
     }
 
     private RocksChunkStore open(BlobPool pool, Path folder, long bytesMax) {
         RocksStoreOptions options = RocksStoreOptions.of(folder, bytesMax);
         StoreFolder files =
-                new StoreFolder(folder, InstantSource.system(), options.quarantineBytesMax());
+                new StoreFolder(
+                        folder,
+                        RocksChunkStore.LAYOUT,
+                        InstantSource.system(),
+                        options.quarantineBytesMax());
         return new RocksChunkStore(pool, options, clock, files, () -> usableBytes);
     }
 
     @Override
-    Durability durability() {
+    protected Durability durability() {
         return Durability.DISK;
     }
 
@@ -283,7 +287,11 @@ class RocksChunkStoreTest extends ChunkStoreContract {
                         usual.quarantineBytesMax(),
                         retryAfter);
         StoreFolder files =
-                new StoreFolder(folder, InstantSource.system(), options.quarantineBytesMax());
+                new StoreFolder(
+                        folder,
+                        RocksChunkStore.LAYOUT,
+                        InstantSource.system(),
+                        options.quarantineBytesMax());
         return new RocksChunkStore(pool, options, clock, files, () -> usableBytes);
     }
 

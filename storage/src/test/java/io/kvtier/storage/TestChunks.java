@@ -11,21 +11,21 @@ import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Keys, metas and values whose every byte follows from a seed. */
-final class TestChunks {
+public final class TestChunks {
     /** Value bytes that are not a multiple of a page or of a word. */
-    static final int BYTES = 20_003;
+    public static final int BYTES = 20_003;
 
     private TestChunks() {}
 
-    static BlobPool pool(long bytesMax) {
+    public static BlobPool pool(long bytesMax) {
         return new BlobPool(new BlobPoolOptions(bytesMax, 1L << 20, 1L << 20, true));
     }
 
-    static StoreKey key(long index) {
+    public static StoreKey key(long index) {
         return key(0, index);
     }
 
-    static StoreKey key(long tenant, long index) {
+    public static StoreKey key(long tenant, long index) {
         ByteBuffer bytes = ByteBuffer.allocate(StoreKey.BYTES);
         bytes.putLong(tenant).putLong(~tenant);
         SplittableRandom random = new SplittableRandom(index);
@@ -35,12 +35,12 @@ final class TestChunks {
         return StoreKey.read(bytes.flip());
     }
 
-    static ChunkMeta meta(long encoding, int quality) {
+    public static ChunkMeta meta(long encoding, int quality) {
         return meta(encoding, quality, BYTES);
     }
 
     /** The first byte of the encoding id is the encoding, the summary names all three. */
-    static ChunkMeta meta(long encoding, int quality, long bytes) {
+    public static ChunkMeta meta(long encoding, int quality, long bytes) {
         byte[] encodingId = new byte[ChunkMeta.ENCODING_ID_BYTES];
         ByteBuffer.wrap(encodingId).putLong(encoding);
         byte[] summary =
@@ -48,14 +48,14 @@ final class TestChunks {
         return new ChunkMeta(encodingId, bytes, quality, 256, new long[] {bytes}, summary);
     }
 
-    static Blob value(BlobPool pool, ChunkMeta meta) {
+    public static Blob value(BlobPool pool, ChunkMeta meta) {
         try (WritableBlob target = pool.allocate(meta.bytes())) {
             fill(target.segment(), seed(meta));
             return target.seal();
         }
     }
 
-    static PutOutcome put(
+    public static PutOutcome put(
             ChunkStore store, BlobPool pool, StoreKey key, ChunkMeta meta, Durability durability) {
         try (Blob value = value(pool, meta)) {
             return store.put(key, meta, value, durability);
@@ -63,7 +63,7 @@ final class TestChunks {
     }
 
     /** Opens, checks every byte and closes. */
-    static Optional<ChunkMeta> get(ChunkStore store, StoreKey key) {
+    public static Optional<ChunkMeta> get(ChunkStore store, StoreKey key) {
         Optional<StoredChunk> opened = store.open(key);
         if (opened.isEmpty()) {
             return Optional.empty();
@@ -74,16 +74,16 @@ final class TestChunks {
         }
     }
 
-    static void assertSound(ChunkMeta meta, Blob blob) {
+    public static void assertSound(ChunkMeta meta, Blob blob) {
         assertThat(blob.bytes()).isEqualTo(meta.bytes());
         assertThat(firstDifference(blob.segment(), seed(meta))).isEqualTo(-1);
     }
 
-    static long seed(ChunkMeta meta) {
+    public static long seed(ChunkMeta meta) {
         return ByteBuffer.wrap(meta.encodingId()).getLong() * 31 + meta.quality();
     }
 
-    static void fill(MemorySegment target, long seed) {
+    public static void fill(MemorySegment target, long seed) {
         SplittableRandom random = new SplittableRandom(seed);
         long words = target.byteSize() / Long.BYTES * Long.BYTES;
         for (long i = 0; i < words; i += Long.BYTES) {
@@ -94,7 +94,7 @@ final class TestChunks {
         }
     }
 
-    static long firstDifference(MemorySegment actual, long seed) {
+    public static long firstDifference(MemorySegment actual, long seed) {
         SplittableRandom random = new SplittableRandom(seed);
         long words = actual.byteSize() / Long.BYTES * Long.BYTES;
         for (long i = 0; i < words; i += Long.BYTES) {
@@ -111,7 +111,7 @@ final class TestChunks {
     }
 
     /** A clock that moves only when told. */
-    static final class ManualClock implements NanoClock {
+    public static final class ManualClock implements NanoClock {
         private final AtomicLong nanos = new AtomicLong();
 
         @Override
@@ -119,7 +119,8 @@ final class TestChunks {
             return nanos.get();
         }
 
-        void advance(Duration by) {
+        /** Moves on. */
+        public void advance(Duration by) {
             nanos.addAndGet(by.toNanos());
         }
     }

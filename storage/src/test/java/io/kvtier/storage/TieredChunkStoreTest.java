@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 
 class TieredChunkStoreTest extends ChunkStoreContract {
     @Override
-    ChunkStore create(BlobPool pool, Path folder) {
+    protected ChunkStore create(BlobPool pool, Path folder) {
         return new TieredChunkStore(
                 new HotTier(pool, new HotTierOptions(BYTES_MAX / 4)),
                 new RocksChunkStore(
@@ -30,7 +30,7 @@ class TieredChunkStoreTest extends ChunkStoreContract {
     }
 
     @Override
-    Durability durability() {
+    protected Durability durability() {
         return Durability.DISK;
     }
 

@@ -1,0 +1,432 @@
+package io.kvtier.storage.log;
+
+import io.kvtier.storage.StoreKey;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the log holds, in memory: a slot for every value, in order of use, and for every segment the
+ * slots that point into it.
+ *
+ * <p>So compaction knows what lives and how large it is without reading anything, and updates a
+ * value's place through its slot, without a search (Pacman, Wang et al., USENIX ATC 2022, sections
+ * 4.1 and 4.2).
+ *
+ * <p>Thread-safety: all methods; one lock, held for no more than a walk over one segment's slots.
+ */
+final class SlotIndex {
+    /* design
+     * A record dies when its value is replaced, removed, evicted, moved or found bad. That is known
+     * here at once, and on the medium once a deaths record names it. Until then the place of the
+     * dead waits in `killed`: whoever acts on a death for good (removing a file, acknowledging a
+     * remove, letting the database forget a key) first makes what waits here durable.
+     */
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Slots slots;
+    private final Map<Integer, Segment> segments = new HashMap<>();
+    private final LongList killed = new LongList();
+    private long bytes;
+    private long tick;
+
+    /** What the database does not know yet; slots may be named twice. */
+    private LongList dirty = new LongList();
+
+    private Set<StoreKey> deleted = new LinkedHashSet<>();
+
+    /** A value, and the slot that says so. */
+    record Held(int slot, StoreKey key, Location location) {}
+
+    /** A slot as the database keeps it. */
+    record Row(StoreKey key, int segment, int offset, int recordBytes, long generation, long tick) {
+        long place() {
+            return (long) segment << 32 | offset;
+        }
+    }
+
+    /** What changed since the last one. */
+    record Changes(List<Row> rows, List<StoreKey> deleted) {}
+
+    SlotIndex(long seed) {
+        slots = new Slots(seed);
+    }
+
+    /** Where a value lies; its segment is retained for the caller. */
+    @Nullable Location open(StoreKey key, boolean isUse) {
+        lock.lock();
+        try {
+            int slot = slots.find(key);
+            if (slot == Slots.NONE) {
+                return null;
+            }
+            if (isUse) {
+                slots.touch(slot);
+                slots.setTick(slot, ++tick);
+            }
+            Location location = location(slot);
+            if (!location.segment().tryRetain()) {
+                throw new AssertionError("slot points into " + location.segment() + ", closed");
+            }
+            return location;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Where a value lies, for one who reads nothing there. */
+    @Nullable Location peek(StoreKey key) {
+        lock.lock();
+        try {
+            int slot = slots.find(key);
+            return slot == Slots.NONE ? null : location(slot);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Points a key at a new record; the one before it dies. */
+    void put(StoreKey key, Location location) {
+        lock.lock();
+        try {
+            int slot = slots.find(key);
+            if (slot == Slots.NONE) {
+                slot = slots.add(key);
+                slots.setDirty(slot, false);
+            } else {
+                kill(slot);
+                slots.touch(slot);
+            }
+            slots.setTick(slot, ++tick);
+            place(slot, location);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Lets a value die, if it still lies where the caller saw it. */
+    boolean remove(StoreKey key, Location seen) {
+        lock.lock();
+        try {
+            int slot = slots.find(key);
+            if (slot == Slots.NONE || !isAt(slot, seen)) {
+                return false;
+            }
+            drop(slot);
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Lets the least recently used value die; false if there is none. */
+    boolean removeOldest() {
+        lock.lock();
+        try {
+            int slot = slots.oldest();
+            if (slot == Slots.NONE) {
+                return false;
+            }
+            drop(slot);
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Lets a record die that no slot points at: one that was written in vain. */
+    void kill(Location location) {
+        lock.lock();
+        try {
+            killed.add(location.place());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The same of a place whose death is about to be forgotten with the segment that names it. */
+    void killAgain(long place) {
+        lock.lock();
+        try {
+            killed.add(place);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Moves a value to a copy of its record, unless it has been replaced or removed meanwhile. */
+    boolean move(Held held, Location target) {
+        lock.lock();
+        try {
+            // A slot that was freed and taken by another value has another generation.
+            if (!isAt(held.slot(), held.location())) {
+                killed.add(target.place());
+                return false;
+            }
+            kill(held.slot());
+            place(held.slot(), target);
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** What lives in a segment, now. */
+    List<Held> heldIn(Segment segment) {
+        lock.lock();
+        try {
+            List<Held> held = new ArrayList<>();
+            for (int slot : slots.inSegment(segment)) {
+                held.add(new Held(slot, slots.key(slot), location(slot)));
+            }
+            return held;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The middle of the ticks in use: what was used after it is of the warmer half. */
+    boolean isWarm(Held held) {
+        lock.lock();
+        try {
+            long start = slots.oldest() == Slots.NONE ? 0 : slots.tick(slots.oldest());
+            return slots.tick(held.slot()) > start + (tick - start) / 2;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void addSegment(Segment segment) {
+        lock.lock();
+        try {
+            if (segments.putIfAbsent(segment.id(), segment) != null) {
+                throw new AssertionError(segment + " is there twice");
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Forgets a segment into which no slot points, and the deaths in it. */
+    void removeSegment(Segment segment) {
+        lock.lock();
+        try {
+            if (segment.liveCount() != 0) {
+                throw new AssertionError(segment + " holds " + segment.liveCount() + " values");
+            }
+            segments.remove(segment.id());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    boolean hasSegment(int id) {
+        lock.lock();
+        try {
+            return segments.containsKey(id);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Places of the dead that no durable deaths record names, oldest first. */
+    long[] killed() {
+        lock.lock();
+        try {
+            return killed.toArray();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Says that the first of {@link #killed} are durable. */
+    void forgetKilled(int count) {
+        lock.lock();
+        try {
+            killed.removeFirst(count);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * What the database has to learn to know all of the covered segments; values in others stay
+     * dirty, and are not to be in the database.
+     *
+     * @param everything as if it knew nothing
+     */
+    Changes takeChanges(Predicate<Segment> isCovered, boolean everything) {
+        lock.lock();
+        try {
+            List<Row> rows = new ArrayList<>();
+            Set<StoreKey> gone = new LinkedHashSet<>();
+            for (StoreKey key : deleted) {
+                if (slots.find(key) == Slots.NONE) {
+                    gone.add(key);
+                }
+            }
+            deleted = new LinkedHashSet<>();
+            long[] changed = everything ? allSlots() : dirty.toArray();
+            dirty = new LongList();
+            for (long word : changed) {
+                int slot = (int) word;
+                if (!everything && !slots.isDirty(slot)) {
+                    continue;
+                }
+                slots.setDirty(slot, false);
+                if (isCovered.test(segment(slot))) {
+                    rows.add(row(slot));
+                } else {
+                    gone.add(slots.key(slot));
+                    markDirty(slot);
+                }
+            }
+            return new Changes(rows, List.copyOf(gone));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Takes over a row that was read back; its segment is there. */
+    void load(Row row) {
+        lock.lock();
+        try {
+            int slot = slots.add(row.key());
+            Segment segment = segments.get(row.segment());
+            if (segment == null) {
+                throw new AssertionError(
+                        "row of segment " + row.segment() + ", which is not there");
+            }
+            slots.place(
+                    slot, new Location(row.generation(), segment, row.offset(), row.recordBytes()));
+            slots.setDirty(slot, false);
+            slots.setTick(slot, row.tick());
+            slots.addToSegment(slot, segment);
+            bytes += row.recordBytes();
+            tick = Math.max(tick, row.tick());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Has the database forget what it says of a key, unless the key turns up elsewhere. */
+    void forget(StoreKey key) {
+        lock.lock();
+        try {
+            deleted.add(key);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Brings what was loaded into the order of use. */
+    void sortLoaded() {
+        lock.lock();
+        try {
+            tick = slots.sortByTick();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Bytes of the records that live. */
+    long bytes() {
+        lock.lock();
+        try {
+            return bytes;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    int size() {
+        lock.lock();
+        try {
+            return slots.size();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Heap bytes of all slots, about. */
+    long memoryBytes() {
+        lock.lock();
+        try {
+            return slots.memoryBytes();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void drop(int slot) {
+        deleted.add(slots.key(slot));
+        kill(slot);
+        slots.setDirty(slot, false);
+        slots.remove(slot);
+    }
+
+    private void kill(int slot) {
+        Location location = location(slot);
+        slots.removeFromSegment(slot, location.segment());
+        bytes -= location.recordBytes();
+        killed.add(location.place());
+    }
+
+    private void place(int slot, Location location) {
+        slots.place(slot, location);
+        slots.addToSegment(slot, location.segment());
+        bytes += location.recordBytes();
+        markDirty(slot);
+    }
+
+    private void markDirty(int slot) {
+        if (!slots.isDirty(slot)) {
+            slots.setDirty(slot, true);
+            dirty.add(slot);
+        }
+    }
+
+    private boolean isAt(int slot, Location seen) {
+        return slots.generation(slot) == seen.generation()
+                && slots.segment(slot) == seen.segment().id()
+                && slots.offset(slot) == seen.offset();
+    }
+
+    private Location location(int slot) {
+        return new Location(
+                slots.generation(slot), segment(slot), slots.offset(slot), slots.recordBytes(slot));
+    }
+
+    private Segment segment(int slot) {
+        Segment segment = segments.get(slots.segment(slot));
+        if (segment == null) {
+            throw new AssertionError("slot points into segment " + slots.segment(slot) + ", gone");
+        }
+        return segment;
+    }
+
+    private Row row(int slot) {
+        return new Row(
+                slots.key(slot),
+                slots.segment(slot),
+                slots.offset(slot),
+                slots.recordBytes(slot),
+                slots.generation(slot),
+                slots.tick(slot));
+    }
+
+    private long[] allSlots() {
+        LongList all = new LongList();
+        for (Segment segment : segments.values()) {
+            for (int slot : slots.inSegment(segment)) {
+                all.add(slot);
+            }
+        }
+        return all.toArray();
+    }
+}
