@@ -7,19 +7,24 @@ import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.profile.ProfileGroup;
 
 /**
- * Squared error of a decoded block in a profile's whitened domain: the measure in which frames
- * state what each of their parts leaves (docs/format.md section 2). Reusable, not thread-safe.
+ * Squared error of a decoded block in a profile's whitened domain, each token's over 4^(octaves of
+ * its class): the measure in which frames state what each of their parts leaves (docs/format.md
+ * section 2). Reusable, not thread-safe.
  */
 public final class WhitenedError {
     private final Profile profile;
     private final Analysis analysis = new Analysis();
 
     /**
-     * A measure by a calibrated profile; without one, frames state an error in units that only they
-     * know.
+     * A measure by a profile of kind layer, joint or head; data-free frames state an error in units
+     * that only they know, deep ones in those of all layers together.
      */
     public WhitenedError(Profile profile) {
-        check(!profile.statisticsInFrame(), "profile kind", profile.kind(), "a calibrated profile");
+        check(
+                !profile.statisticsInFrame() && profile.deep().isEmpty(),
+                "profile kind",
+                profile.kind(),
+                "LAYER, JOINT or HEAD");
         this.profile = profile;
     }
 
@@ -38,14 +43,21 @@ public final class WhitenedError {
                 decoded.tokens() + " tokens",
                 original.tokens() + " tokens of the same geometry");
         Groups groups = new Groups(geometry);
+        GroupEncoder encoder = new GroupEncoder(profile, geometry);
         double sum = 0;
-        for (ProfileGroup group : profile.groups()) {
-            sum += between(groups, group, original, decoded);
+        for (GroupCode code : GroupCode.of(profile)) {
+            sum += between(groups, encoder, code, original, decoded);
         }
         return sum;
     }
 
-    private double between(Groups groups, ProfileGroup group, KvBlock original, KvBlock decoded) {
+    private double between(
+            Groups groups,
+            GroupEncoder encoder,
+            GroupCode code,
+            KvBlock original,
+            KvBlock decoded) {
+        ProfileGroup group = code.group;
         int tokens = original.tokens();
         int width = group.width();
         float[] x = new float[width * tokens];
@@ -53,14 +65,18 @@ public final class WhitenedError {
         groups.gather(original, group, x, width);
         groups.gather(decoded, group, other, width);
         for (int i = 0; i < x.length; i++) {
-            x[i] -= other[i];
+            other[i] -= x[i];
         }
+        int raw = profile.firstTokenRaw() && original.firstPosition() == 0 ? 1 : 0;
+        code.reset(tokens);
+        encoder.quantize(code, groups, x, tokens, raw, original.firstPosition());
         float[] y = new float[group.rank() * tokens];
         float[] mean = new float[width]; // of a difference: none
-        analysis.multiply(group.analysis(), group.rank(), width, mean, x, width, tokens, y);
+        analysis.multiply(group.analysis(), group.rank(), width, mean, other, width, tokens, y);
         double sum = 0;
-        for (float value : y) {
-            sum += (double) value * value;
+        for (int i = 0; i < y.length; i++) {
+            double weight = Math.scalb(1.0, -code.classes[i % tokens]);
+            sum += (double) y[i] * y[i] * weight;
         }
         return sum;
     }

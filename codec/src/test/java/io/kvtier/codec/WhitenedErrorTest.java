@@ -63,7 +63,7 @@ class WhitenedErrorTest {
                 .hasMessageContaining("4 tokens");
         assertThatThrownBy(() -> new WhitenedError(DataFree.of(GEOMETRY)))
                 .isInstanceOf(InvalidRequestException.class)
-                .hasMessageContaining("a calibrated profile");
+                .hasMessageContaining("LAYER, JOINT or HEAD");
     }
 
     private static ProfileGroup groupOf(Profile profile, int layer, int head) {
