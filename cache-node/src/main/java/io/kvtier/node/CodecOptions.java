@@ -72,9 +72,15 @@ final class CodecOptions {
         return profile == null ? "the data-free codec" : profile.toString();
     }
 
-    private static Profile read(Path path, Geometry geometry) throws IOException {
+    /** A profile's file; one that cannot be used is named. */
+    static Profile read(Path path, Geometry geometry) throws IOException {
+        return read(path, Files.readAllBytes(path), geometry);
+    }
+
+    /** The same of bytes that were read from the path already. */
+    static Profile read(Path path, byte[] bytes, Geometry geometry) {
         try {
-            return ProfileFile.read(Files.readAllBytes(path), geometry);
+            return ProfileFile.read(bytes, geometry);
         } catch (CorruptChunkException | InvalidRequestException e) {
             throw unusable(path, e);
         }

@@ -12,7 +12,6 @@ import io.kvtier.client.link.ThrottlingProxy;
 import io.kvtier.codec.DecodedChunk;
 import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.profile.Profile;
-import io.kvtier.codec.profile.ProfileFile;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.config.NodeConfig;
@@ -20,17 +19,14 @@ import io.kvtier.node.tensors.CacheFile;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -73,15 +69,20 @@ final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         Path home = Path.of(System.getProperty("kvtier.home", ""));
+        try (TemporaryFolder folder = TemporaryFolder.create("kvtier-demo")) {
+            return demo(home, folder.path());
+        }
+    }
+
+    private int demo(Path home, Path folder) throws IOException {
         Path sample = home.resolve("examples/sample/novel.safetensors");
-        Path folder = Files.createTempDirectory("kvtier-demo");
         NodeConfig usual = NodeConfig.defaults();
         NodeConfig config =
                 new NodeConfig(
                         new NodeConfig.Listen("127.0.0.1", 0),
                         new NodeConfig.Storage(
                                 folder.resolve("node"),
-                                NodeConfig.defaults().storage().layout(),
+                                usual.storage().layout(),
                                 256L << 20,
                                 1L << 30),
                         usual.limits());
@@ -91,8 +92,7 @@ final class DemoCommand implements Callable<Integer> {
             CacheFile cache = CacheFile.read(sample, Optional.empty(), arena);
             progress("sample of " + cache.tokens().length + " tokens read and verified");
             Path file = home.resolve("profiles/smollm2-135m-joint.kvp");
-            Profile profile =
-                    ProfileFile.read(Files.readAllBytes(file), cache.namespace().geometry());
+            Profile profile = CodecOptions.read(file, cache.namespace().geometry());
             progress("profile " + file.getFileName() + " read, which every worker has");
             Duration decoding = Duration.ofNanos(put(cache, profile, node, arena));
             Duration time = deadline == null ? LINK_TIME.plus(decoding) : deadline;
@@ -102,8 +102,6 @@ final class DemoCommand implements Callable<Integer> {
             }
             System.out.println(json ? DemoLink.json(links) : DemoLink.table(links));
             return verdict(links);
-        } finally {
-            delete(folder);
         }
     }
 
@@ -233,13 +231,5 @@ final class DemoCommand implements Callable<Integer> {
 
     private static void progress(String line) {
         System.err.println("kvtier: " + line);
-    }
-
-    private static void delete(Path folder) throws IOException {
-        try (Stream<Path> paths = Files.walk(folder)) {
-            for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(path);
-            }
-        }
     }
 }

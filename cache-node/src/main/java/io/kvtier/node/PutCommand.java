@@ -4,12 +4,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvtier.client.Deadline;
 import io.kvtier.client.KvtierClient;
-import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.profile.DataFree;
 import io.kvtier.codec.profile.Profile;
-import io.kvtier.codec.profile.ProfileFile;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.node.tensors.CacheFile;
@@ -73,12 +71,7 @@ final class PutCommand implements Callable<Integer> {
             return DataFree.of(cache.namespace().geometry());
         }
         byte[] bytes = Files.readAllBytes(profile);
-        Profile read;
-        try {
-            read = ProfileFile.read(bytes, cache.namespace().geometry());
-        } catch (CorruptChunkException | InvalidRequestException e) {
-            throw new CommandException(ExitCode.USAGE, profile + ": " + e.getMessage(), e);
-        }
+        Profile read = CodecOptions.read(profile, bytes, cache.namespace().geometry());
         Digest _ = client.putProfile(bytes, client.within(address.deadline()));
         return read;
     }

@@ -23,7 +23,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
-class RocksChunkStoreTest extends ChunkStoreContract {
+class RocksChunkStoreTest extends DiskStoreContract {
     private final ManualClock clock = new ManualClock();
     private long usableBytes = Long.MAX_VALUE / 2;
 
@@ -43,41 +43,10 @@ class RocksChunkStoreTest extends ChunkStoreContract {
         return new RocksChunkStore(pool, options, clock, files, () -> usableBytes);
     }
 
-    @Override
-    protected Durability durability() {
-        return Durability.DISK;
-    }
-
-    private void reopen() {
-        store.close();
-        store = create(pool, folder);
-    }
-
-    @Test
-    void reopen_afterClose_holdsEverything() {
-        for (int i = 0; i < FITTING; i++) {
-            assertThat(put(key(i), meta(i, 1))).isInstanceOf(PutOutcome.Stored.class);
-        }
-        assertThat(put(key(0), meta(0, 2))).isInstanceOf(PutOutcome.Replaced.class);
-        assertThat(store.remove(key(1))).isTrue();
-
-        reopen();
-
-        assertThat(get(store, key(0))).contains(meta(0, 2));
-        assertThat(store.find(key(1))).isEmpty();
-        for (int i = 2; i < FITTING; i++) {
-            assertThat(get(store, key(i))).contains(meta(i, 1));
-        }
-        assertThat(put(key(2), meta(2, 1))).isInstanceOf(PutOutcome.AlreadyPresent.class);
-        assertThat(store.stats().entries()).isEqualTo(FITTING - 1);
-    }
-
     /** What a killed process leaves is a copy of its files taken while it runs. */
     @Test
     void reopen_filesOfAKilledProcess_holdsWhatWasAcknowledged() throws IOException {
-        for (int i = 0; i < FITTING; i++) {
-            assertThat(put(key(i), meta(i, 1))).isInstanceOf(PutOutcome.Stored.class);
-        }
+        fill();
         Path copy = folder.resolve("killed");
         copyTree(folder.resolve("db"), copy.resolve("db"));
 
@@ -90,9 +59,7 @@ class RocksChunkStoreTest extends ChunkStoreContract {
 
     @Test
     void reopen_tornLog_losesOnlyTheEnd() throws IOException {
-        for (int i = 0; i < FITTING; i++) {
-            assertThat(put(key(i), meta(i, 1))).isInstanceOf(PutOutcome.Stored.class);
-        }
+        fill();
         Path copy = folder.resolve("torn");
         copyTree(folder.resolve("db"), copy.resolve("db"));
         Path wal = largest(copy.resolve("db"), ".log");

@@ -10,7 +10,7 @@ import io.kvtier.storage.Blob;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.ChunkStore;
-import io.kvtier.storage.ChunkStoreContract;
+import io.kvtier.storage.DiskStoreContract;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.OverloadedException;
 import io.kvtier.storage.PutOutcome;
@@ -26,7 +26,7 @@ import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-class LogChunkStoreTest extends ChunkStoreContract {
+class LogChunkStoreTest extends DiskStoreContract {
     @Override
     protected ChunkStore create(BlobPool pool, Path folder) {
         return open(pool, folder);
@@ -37,43 +37,10 @@ class LogChunkStoreTest extends ChunkStoreContract {
         return new LogChunkStore(pool, options, Logs.surroundings());
     }
 
-    @Override
-    protected Durability durability() {
-        return Durability.DISK;
-    }
-
-    private void reopen() {
-        store.close();
-        store = create(pool, folder);
-    }
-
-    private void fill() {
-        for (int i = 0; i < FITTING; i++) {
-            assertThat(put(key(i), meta(i, 1))).isInstanceOf(PutOutcome.Stored.class);
-        }
-    }
-
     private void assertHoldsAll() {
         for (int i = 0; i < FITTING; i++) {
             assertThat(get(store, key(i))).contains(meta(i, 1));
         }
-    }
-
-    @Test
-    void reopen_afterClose_holdsEverything() {
-        fill();
-        assertThat(put(key(0), meta(0, 2))).isInstanceOf(PutOutcome.Replaced.class);
-        assertThat(store.remove(key(1))).isTrue();
-
-        reopen();
-
-        assertThat(get(store, key(0))).contains(meta(0, 2));
-        assertThat(store.find(key(1))).isEmpty();
-        for (int i = 2; i < FITTING; i++) {
-            assertThat(get(store, key(i))).contains(meta(i, 1));
-        }
-        assertThat(put(key(2), meta(2, 1))).isInstanceOf(PutOutcome.AlreadyPresent.class);
-        assertThat(store.stats().entries()).isEqualTo(FITTING - 1);
     }
 
     @Test
