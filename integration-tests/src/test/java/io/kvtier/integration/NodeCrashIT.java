@@ -10,6 +10,7 @@ import io.kvtier.client.KvtierClient;
 import io.kvtier.client.Match;
 import io.kvtier.client.SegmentSink;
 import io.kvtier.client.StreamOptions;
+import io.kvtier.client.link.ThrottlingProxy;
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
@@ -33,6 +34,7 @@ class NodeCrashIT {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
 
     private static final int CHUNKS_SWITCHED = 4;
+    private static final double SLOW_MEGABITS = 5;
 
     @TempDir Path data;
 
@@ -114,8 +116,9 @@ class NodeCrashIT {
     }
 
     /**
-     * At each segment of a running stream in turn, a better encoding of all chunks is put. The
-     * stream's window is narrower than its chunks, so that most requests come after the switch.
+     * At each segment of a running stream in turn, a better encoding of all chunks is put. The link
+     * is slow, so that the stream's window stays narrower than its chunks and requests come before
+     * and after the switch, however fast the node answers.
      */
     @Test
     void open_switchedAtEverySegment_deliversWholePartsOfOneEncodingEach() throws Exception {
@@ -123,6 +126,8 @@ class NodeCrashIT {
         int mixed = 0;
         int replaced = 0;
         try (CommandProcess node = CommandProcess.start(data);
+                ThrottlingProxy slow =
+                        ThrottlingProxy.start(port(node), SLOW_MEGABITS, Duration.ZERO);
                 KvtierClient writing = connect(node)) {
             int segments = 3 * CHUNKS_SWITCHED * 2; // of three parts, two segments each
             for (int at = 0; at < segments; at++) {
@@ -130,7 +135,7 @@ class NodeCrashIT {
                 List<byte[]> first = StoredFrames.encoding(prompt, 3);
                 List<byte[]> second = StoredFrames.encoding(prompt, 4);
                 List<PutReply> _ = put(writing, cut(first, 3), Persistence.MEMORY);
-                try (KvtierClient reading = KvtierClient.connect(node.endpoint(), narrow)) {
+                try (KvtierClient reading = KvtierClient.connect(slow.endpoint(), narrow)) {
                     SwitchingSink sink =
                             new SwitchingSink(
                                     at,
@@ -158,6 +163,10 @@ class NodeCrashIT {
         } catch (IllegalStateException e) {
             assertThat(e).hasMessageContaining("leaked");
         }
+    }
+
+    private static int port(CommandProcess node) {
+        return Integer.parseInt(node.endpoint().substring(node.endpoint().lastIndexOf(':') + 1));
     }
 
     private static KvtierClient connect(CommandProcess node) {
