@@ -2,9 +2,8 @@ package io.kvtier.node;
 
 import io.kvtier.client.Delivery;
 import io.kvtier.client.FrameCollector;
-import io.kvtier.codec.ChunkDecoder;
-import io.kvtier.codec.ChunkEncoder;
 import io.kvtier.codec.DecodedChunk;
+import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.KvBlock;
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.error.UnavailableException;
@@ -25,16 +24,21 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.IntPredicate;
 
-/** Whole caches to frames and back, by one profile. Not thread-safe. */
+/** Whole caches to frames and back, by one codec. Not thread-safe. */
 final class CacheCodec {
+    private final FrameCodec codec;
     private final Namespace namespace;
-    private final ChunkEncoder encoder;
-    private final Profile profile;
+    private final FrameCodec.Encoder encoder;
 
+    CacheCodec(FrameCodec codec) {
+        this.codec = codec;
+        namespace = codec.namespace();
+        encoder = codec.encoder();
+    }
+
+    /** By a profile. */
     CacheCodec(Namespace namespace, Profile profile) {
-        this.namespace = namespace;
-        encoder = new ChunkEncoder(namespace, profile);
-        this.profile = profile;
+        this(new FrameCodec.Adaptive(namespace, profile));
     }
 
     /** One frame a chunk, in order. */
@@ -93,7 +97,7 @@ final class CacheCodec {
     /** Decodes the given parts of one frame into its place in the cache. */
     DecodedChunk decode(
             FrameHeader header, MemorySegment frame, CacheFile target, IntPredicate parts) {
-        ChunkDecoder decoder = new ChunkDecoder(namespace, profile);
+        FrameCodec.Decoder decoder = codec.decoder();
         decoder.begin(header);
         for (int s = 0; s < header.segments().size(); s++) {
             SegmentEntry entry = header.segments().get(s);

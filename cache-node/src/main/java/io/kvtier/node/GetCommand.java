@@ -9,10 +9,11 @@ import io.kvtier.client.KvtierClient;
 import io.kvtier.client.Match;
 import io.kvtier.client.StreamOptions;
 import io.kvtier.codec.DecodedChunk;
+import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Geometry;
-import io.kvtier.codec.profile.DataFree;
+import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.profile.ProfileFile;
 import io.kvtier.node.tensors.CacheFile;
@@ -36,6 +37,7 @@ final class GetCommand implements Callable<Integer> {
     private static final long FRAMES_BYTES_MAX = 4L << 30;
 
     @Mixin private NodeAddress address = new NodeAddress();
+    @Mixin private CacheOptions cacheOptions = new CacheOptions();
 
     @Parameters(
             paramLabel = "FILE",
@@ -49,7 +51,7 @@ final class GetCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         try (Arena arena = Arena.ofShared();
                 KvtierClient client = address.connect()) {
-            CacheFile prompt = CacheFile.read(file, address.model(), arena);
+            CacheFile prompt = cacheOptions.read(file, arena);
             Deadline deadline = client.within(address.deadline());
             Match match = client.match(prompt.namespace(), prompt.tokens(), deadline);
             FrameCollector frames = new FrameCollector(arena, FRAMES_BYTES_MAX);
@@ -64,9 +66,11 @@ final class GetCommand implements Callable<Integer> {
             }
             CacheFile cache = prompt.prefix(count, arena);
             Digest id = frames.chunk(0).orElseThrow().header().profile();
-            Profile profile = profile(id, prompt.namespace().geometry(), client);
-            List<DecodedChunk> _ =
-                    new CacheCodec(prompt.namespace(), profile).decode(delivery, frames, cache);
+            Namespace namespace = prompt.namespace();
+            FrameCodec codec =
+                    FrameCodec.ofProfile(
+                            namespace, id, named -> profile(named, namespace.geometry(), client));
+            List<DecodedChunk> _ = new CacheCodec(codec).decode(delivery, frames, cache);
             cache.write(out);
             print(delivery, count);
             return ExitCode.OK;
@@ -74,9 +78,6 @@ final class GetCommand implements Callable<Integer> {
     }
 
     private Profile profile(Digest id, Geometry geometry, KvtierClient client) {
-        if (id.equals(DataFree.id(geometry))) {
-            return DataFree.of(geometry);
-        }
         return client.profile(id, client.within(address.deadline()))
                 .map(bytes -> ProfileFile.read(bytes, geometry))
                 .orElseThrow(

@@ -21,6 +21,7 @@ import picocli.CommandLine.Parameters;
         mixinStandardHelpOptions = true)
 final class MatchCommand implements Callable<Integer> {
     @Mixin private NodeAddress address = new NodeAddress();
+    @Mixin private CacheOptions cacheOptions = new CacheOptions();
 
     @Parameters(paramLabel = "FILE", description = "safetensors with 'tokens'.")
     private Path file = Path.of("");
@@ -29,7 +30,7 @@ final class MatchCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         try (Arena arena = Arena.ofShared();
                 KvtierClient client = address.connect()) {
-            CacheFile prompt = CacheFile.read(file, address.model(), arena);
+            CacheFile prompt = cacheOptions.read(file, arena);
             Match match =
                     client.match(
                             prompt.namespace(), prompt.tokens(), client.within(address.deadline()));

@@ -3,10 +3,8 @@ package io.kvtier.node;
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.KvtierClient;
 import java.time.Duration;
-import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
@@ -31,12 +29,6 @@ final class NodeAddress {
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
-    @Option(
-            names = "--model",
-            paramLabel = "SHA256",
-            description = "Digest of the model's weights, if the file does not name it.")
-    private @Nullable String model;
-
     KvtierClient connect() {
         return KvtierClient.connect(endpoint, ClientOptions.defaults());
     }
@@ -47,10 +39,6 @@ final class NodeAddress {
 
     boolean json() {
         return json;
-    }
-
-    Optional<String> model() {
-        return Optional.ofNullable(model);
     }
 
     /** Reads {@code 500ms}, {@code 2s}, {@code 1min}. */

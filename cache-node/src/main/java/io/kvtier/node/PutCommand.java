@@ -4,9 +4,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvtier.client.Deadline;
 import io.kvtier.client.KvtierClient;
+import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Digest;
-import io.kvtier.codec.profile.DataFree;
 import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
@@ -32,6 +32,7 @@ import picocli.CommandLine.Parameters;
         mixinStandardHelpOptions = true)
 final class PutCommand implements Callable<Integer> {
     @Mixin private NodeAddress address = new NodeAddress();
+    @Mixin private CacheOptions cacheOptions = new CacheOptions();
 
     @Parameters(paramLabel = "FILE", description = "As tools/kvlab dumps it.")
     private Path file = Path.of("");
@@ -53,11 +54,10 @@ final class PutCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         try (Arena arena = Arena.ofShared();
                 KvtierClient client = address.connect()) {
-            CacheFile cache = CacheFile.read(file, address.model(), arena);
+            CacheFile cache = cacheOptions.read(file, arena);
             InvalidRequestException.check(
                     cache.keys().isPresent(), "tensor 'k' of " + file, "missing", "a whole cache");
-            List<MemorySegment> frames =
-                    new CacheCodec(cache.namespace(), profile(cache, client)).encode(cache);
+            List<MemorySegment> frames = new CacheCodec(codec(cache, client)).encode(cache);
             Deadline deadline = client.within(address.deadline());
             List<PutReply> replies = client.put(cache.namespace(), frames, durability, deadline);
             print(cache, frames, replies);
@@ -66,14 +66,16 @@ final class PutCommand implements Callable<Integer> {
         }
     }
 
-    private Profile profile(CacheFile cache, KvtierClient client) throws IOException {
+    private FrameCodec codec(CacheFile cache, KvtierClient client) throws IOException {
         if (profile == null) {
-            return DataFree.of(cache.namespace().geometry());
+            return FrameCodec.withoutProfile(cache.namespace());
         }
+        InvalidRequestException.check(
+                !cacheOptions.exact(), "--profile", profile, "none together with --exact");
         byte[] bytes = Files.readAllBytes(profile);
         Profile read = CodecOptions.read(profile, bytes, cache.namespace().geometry());
         Digest _ = client.putProfile(bytes, client.within(address.deadline()));
-        return read;
+        return new FrameCodec.Adaptive(cache.namespace(), read);
     }
 
     private void print(CacheFile cache, List<MemorySegment> frames, List<PutReply> replies) {

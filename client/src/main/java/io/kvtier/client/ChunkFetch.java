@@ -1,12 +1,11 @@
 package io.kvtier.client;
 
-import io.kvtier.codec.ChunkDecoder;
 import io.kvtier.codec.DecodedChunk;
+import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.KvBlock;
 import io.kvtier.codec.frame.FrameHeader;
 import io.kvtier.codec.frame.SegmentEntry;
 import io.kvtier.codec.plan.Grade;
-import io.kvtier.codec.profile.Profile;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,15 +14,19 @@ import java.util.List;
 final class ChunkFetch {
     private final KvtierClient client;
     private final Match match;
-    private final Profile profile;
+    private final FrameCodec codec;
     private final Deadline deadline;
     private final NanoClock clock;
 
     ChunkFetch(
-            KvtierClient client, Match match, Profile profile, Deadline deadline, NanoClock clock) {
+            KvtierClient client,
+            Match match,
+            FrameCodec codec,
+            Deadline deadline,
+            NanoClock clock) {
         this.client = client;
         this.match = match;
-        this.profile = profile;
+        this.codec = codec;
         this.deadline = deadline;
         this.clock = clock;
     }
@@ -46,7 +49,7 @@ final class ChunkFetch {
     private Fetched decode(Delivery delivery, FrameCollector frames) {
         List<KvBlock> blocks = new ArrayList<>();
         List<DecodedChunk> decoded = new ArrayList<>();
-        ChunkDecoder decoder = new ChunkDecoder(match.namespace(), profile);
+        FrameCodec.Decoder decoder = codec.decoder();
         long longest = 0;
         for (int i = 0; i < delivery.delivered() && deadline.nanosLeft() > longest; i++) {
             long start = clock.nanoTime();

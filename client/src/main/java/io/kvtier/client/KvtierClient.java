@@ -2,13 +2,13 @@ package io.kvtier.client;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
-import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
@@ -157,13 +157,19 @@ public final class KvtierClient implements AutoCloseable {
     }
 
     /**
-     * Streams a match and decodes it by a profile, both before the deadline.
+     * Streams a match and decodes it, both before the deadline.
      *
+     * @param codec of the match's namespace
      * @param stream whose decode time for a chunk is kept free for every chunk
      * @return blocks on the heap, one for each chunk that was decoded in time
      */
-    public Fetched fetch(Match match, Profile profile, Deadline deadline, StreamOptions stream) {
-        return new ChunkFetch(this, match, profile, deadline, clock)
+    public Fetched fetch(Match match, FrameCodec codec, Deadline deadline, StreamOptions stream) {
+        InvalidRequestException.check(
+                codec.namespace().equals(match.namespace()),
+                "codec's namespace",
+                codec.namespace().digest(),
+                match.namespace().digest());
+        return new ChunkFetch(this, match, codec, deadline, clock)
                 .run(stream, options.memoryBytesMax());
     }
 

@@ -10,7 +10,7 @@ import io.kvtier.client.KvtierClient;
 import io.kvtier.client.Match;
 import io.kvtier.client.StreamOptions;
 import io.kvtier.client.link.ThrottlingProxy;
-import io.kvtier.codec.ChunkEncoder;
+import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.KvBlock;
 import io.kvtier.codec.frame.FrameHeader;
 import io.kvtier.codec.identity.Digest;
@@ -19,8 +19,6 @@ import io.kvtier.codec.identity.Geometry;
 import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.identity.Rope;
-import io.kvtier.codec.profile.DataFree;
-import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
 import java.lang.foreign.MemorySegment;
@@ -203,7 +201,7 @@ class SegmentStreamTest {
                         Namespace.KEY_SCHEME,
                         "",
                         geometry);
-        Profile profile = DataFree.of(geometry);
+        FrameCodec codec = FrameCodec.withoutProfile(small);
         KvBlock block = KvBlock.allocate(geometry, 0, TestFrames.CHUNK_TOKENS);
         SplittableRandom random = new SplittableRandom(2);
         for (long i = 0; i < block.keys().byteSize(); i += Float.BYTES) {
@@ -213,8 +211,7 @@ class SegmentStreamTest {
         int[] prompt = TestFrames.tokens(1);
         Digest key = KeyChain.of(small, prompt).getFirst();
         byte[] frame =
-                new ChunkEncoder(small, profile)
-                        .encode(key, KeyChain.tokenDigest(prompt, 0, prompt.length), block);
+                codec.encoder().encode(key, KeyChain.tokenDigest(prompt, 0, prompt.length), block);
         try (TestNode node = new TestNode(folder)) {
             KvtierClient client = node.client();
             PutReply put =
@@ -227,7 +224,7 @@ class SegmentStreamTest {
             assertThat(put.status()).as(put.message()).isEqualTo(PutReply.Status.STORED);
             Match match = client.match(small, prompt, client.within(PATIENCE));
             Fetched fetched =
-                    client.fetch(match, profile, client.within(PATIENCE), StreamOptions.defaults());
+                    client.fetch(match, codec, client.within(PATIENCE), StreamOptions.defaults());
             KvBlock back = fetched.blocks().getFirst();
             float bound = fetched.decoded().getFirst().valueErrorMax().getFirst();
             assertThat(bound).isPositive().isLessThan(1);

@@ -14,12 +14,15 @@ import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The node and its commands as real processes. */
 @Timeout(value = 5, unit = TimeUnit.MINUTES)
@@ -185,6 +188,60 @@ class CommandLineIT {
                         folder, "match", SAMPLE, "--node", "127.0.0.1:" + port, "--deadline", "2s");
         assertThat(match.output()).contains("127.0.0.1:" + port).doesNotContain("\tat ");
         assertThat(match.exitCode()).isEqualTo(3);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void putGet_exact_givesTheTensorsBitForBit(Dtype dtype) throws Exception {
+        Path file = TensorFiles.write(folder.resolve("any.safetensors"), dtype, true);
+        Path out = folder.resolve("out.safetensors");
+        try (CommandProcess node = CommandProcess.start(folder)) {
+            CommandProcess.Result put = run(node, "put", "--exact", file.toString());
+            assertThat(put.output()).contains("2 chunks, 300 tokens");
+            assertThat(put.exitCode()).isZero();
+            CommandProcess.Result other = run(node, "match", file.toString());
+            assertThat(other.output()).contains("0 of 300 tokens");
+            assertThat(other.exitCode()).isEqualTo(1);
+            CommandProcess.Result get =
+                    run(node, "get", "--exact", file.toString(), "--out", out.toString());
+            assertThat(get.output()).contains("2 of 2 matched chunks, 300 tokens");
+            assertThat(get.exitCode()).isZero();
+        }
+        for (String name : List.of("tokens", "k", "v")) {
+            assertThat(TensorFiles.bytes(out, name)).isEqualTo(TensorFiles.bytes(file, name));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"BF16", "F32"})
+    void putGet_adaptive_comesClose(Dtype dtype) throws Exception {
+        Path file = TensorFiles.write(folder.resolve("finite.safetensors"), dtype, false);
+        Path out = folder.resolve("out.safetensors");
+        try (CommandProcess node = CommandProcess.start(folder)) {
+            assertThat(run(node, "put", file.toString()).exitCode()).isZero();
+            CommandProcess.Result get = run(node, "get", file.toString(), "--out", out.toString());
+            assertThat(get.output()).contains("2 of 2 matched chunks, 300 tokens");
+        }
+        assertThat(TensorFiles.bytes(out, "tokens")).isEqualTo(TensorFiles.bytes(file, "tokens"));
+        for (String name : List.of("k", "v")) {
+            // A base alone leaves 0.05 of independent Gaussian values: nothing to predict.
+            assertThat(TensorFiles.error(out, file, name, dtype)).isBetween(0.0, 0.06);
+        }
+    }
+
+    @Test
+    void put_exactByAProfile_saysSoAndExitsWith2() throws Exception {
+        CommandProcess.Result put =
+                CommandProcess.run(folder, "put", "--exact", "--profile", SAMPLE, SAMPLE);
+        assertThat(put.output()).contains("--profile").contains("--exact");
+        assertThat(put.exitCode()).isEqualTo(2);
+    }
+
+    private CommandProcess.Result run(CommandProcess node, String... args) throws Exception {
+        String[] line = Arrays.copyOf(args, args.length + 2);
+        line[args.length] = "--node";
+        line[args.length + 1] = node.endpoint();
+        return CommandProcess.run(folder, line);
     }
 
     private CommandProcess.Result get(CommandProcess node, Path out) throws Exception {

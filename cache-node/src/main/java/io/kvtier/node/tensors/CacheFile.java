@@ -65,6 +65,11 @@ public record CacheFile(
         }
     }
 
+    /** The same cache under the exact namespace, whose chunks keep every bit. */
+    public CacheFile exact() {
+        return new CacheFile(namespace.exact(), metadata, tokens, nextTokens, keys, values);
+    }
+
     /** Tokens of chunk {@code index}: the last one may be shorter. */
     public int chunkTokens(int index) {
         int size = namespace.chunkTokens();
