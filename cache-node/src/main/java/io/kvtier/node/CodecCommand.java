@@ -13,6 +13,7 @@ import picocli.CommandLine.Command;
             RoundtripCommand.class,
             EncodeCommand.class,
             DecodeCommand.class,
+            InspectCommand.class,
             CommandLine.HelpCommand.class
         })
 final class CodecCommand {}

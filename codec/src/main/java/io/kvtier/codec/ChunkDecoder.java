@@ -132,6 +132,23 @@ public final class ChunkDecoder implements FrameCodec.Decoder {
         return writer.write(codes, target, tail);
     }
 
+    /**
+     * Where the bits of what arrived lie.
+     *
+     * @param header that this chunk began with
+     * @throws InvalidRequestException for a deep profile, whose groups share components
+     */
+    public CodeLengths codeLengths(FrameHeader header) {
+        InvalidRequestException.check(
+                profile.deep().isEmpty(), "profile kind", profile.kind(), "one without sharing");
+        InvalidRequestException.check(
+                !entries.isEmpty() && entries.equals(header.segments()),
+                "decoder",
+                "not begun by this header, or broken by a corrupt segment",
+                "begun by it");
+        return CodeLengths.of(header, profile, namespace.geometry(), codes);
+    }
+
     private void decode(SegmentEntry entry, Part part, MemorySegment bytes) {
         int from = part.span() == Span.TAIL ? tokens - tail : 0;
         int end = part.span() == Span.HEAD ? tokens - tail : tokens;

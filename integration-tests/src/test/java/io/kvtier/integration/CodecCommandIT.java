@@ -10,10 +10,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.w3c.dom.Document;
 
 /** {@code kvtier codec} and {@code kvtier profile} as real processes, on a real cache. */
 @Timeout(value = 5, unit = TimeUnit.MINUTES)
@@ -89,6 +91,43 @@ class CodecCommandIT {
                 .contains("0002.kvt is damaged: segment ", "crc32c is ", "encode the context again")
                 .doesNotContain("\tat ");
         assertThat(decoded.exitCode()).isEqualTo(2);
+        CommandProcess.Result inspected = run("inspect", frame.toString());
+        assertThat(inspected.output())
+                .contains("0002.kvt is damaged: segment ", "crc32c is ")
+                .doesNotContain("\tat ");
+        assertThat(inspected.exitCode()).isEqualTo(2);
+    }
+
+    @Test
+    void inspect_wholeFrame_saysAndDrawsWhereItsBitsGo() throws Exception {
+        CommandProcess.Result encoded =
+                run(
+                        "encode",
+                        caches.resolve("novel.safetensors").toString(),
+                        "--out",
+                        frames.toString(),
+                        "--profile",
+                        PROFILE);
+        assertThat(encoded.output()).contains("4 frames");
+        Path picture = folder.resolve("frame.svg");
+        CommandProcess.Result inspected =
+                run(
+                        "inspect",
+                        frames.resolve("0003.kvt").toString(),
+                        "--profile",
+                        PROFILE,
+                        "--svg",
+                        picture.toString());
+        assertThat(inspected.output())
+                .contains("tokens       768 to 1023, F16", "all 4 parts", "rung 2, last 32 tokens")
+                .contains("layer 29", "1008-1023", "by token class");
+        assertThat(inspected.exitCode()).isZero();
+        Document svg =
+                DocumentBuilderFactory.newDefaultInstance()
+                        .newDocumentBuilder()
+                        .parse(picture.toFile());
+        // Boxes: parts and their legend, 30 layers and 256 tokens by 4 parts.
+        assertThat(svg.getElementsByTagName("rect").getLength()).isEqualTo(4 * (2 + 30 + 256));
     }
 
     @Test

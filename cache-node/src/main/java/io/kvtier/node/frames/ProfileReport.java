@@ -210,7 +210,8 @@ public record ProfileReport(ProfileOutline profile, long fileBytes) {
         return out.toString();
     }
 
-    private static String range(List<Integer> indices) {
+    /** Indices as {@code 3}, {@code 0-2} or {@code 0,2,4}. */
+    static String range(List<Integer> indices) {
         int first = indices.getFirst();
         int last = indices.getLast();
         if (first == last) {
