@@ -170,7 +170,7 @@ def report(rows: list[Measured]) -> None:
         shares = held.get(level.name, (math.nan,) * 3)
         say(
             f"level {level.name}: {level.bits_per_element:.3f} bit/element, KL {level.kl:.4f}, "
-            f"perplexity {100 * level.dppl:+.2f} %, facts {-100 * level.facts_loss:+.1f} %, "
+            f"perplexity {100 * level.dppl:+.2f} %, facts lost {100 * level.facts_loss:+.1f} %, "
             f"distortion {level.distortion:.5f}; bounds held for "
             + ", ".join(f"{100 * share:.0f} %" for share in shares)
         )

@@ -121,10 +121,11 @@ def loss_map(rows: list[Measured]) -> list[LossPoint]:
     """Upper bounds by distortion D that hold for 95 % of the cases at every level.
 
     The divergence follows a power of D, fitted over all cases; perplexity and facts, whose changes
-    are mostly chance, its square root. A bound is that shape times a factor: for each level the
+    are mostly chance, its square root. A case cannot tell less than one answer token, so one more
+    is taken as lost than was seen. A bound is that shape times a factor: for each level the
     conformal quantile of its cases' ratios to the shape (the ⌈(n + 1)·0.95⌉-th smallest of n; the
-    largest times 1.25 where n < 19), and of the levels the largest factor. A reader takes the first
-    point whose distortion is not below its own; beyond the last, at 1.5 times the largest
+    largest times 1.25 where n < 19), and of the levels the largest factor. A reader takes the
+    first point whose distortion is not below its own; beyond the last, at 1.5 times the largest
     distortion seen, loss is unmeasured.
     """
     text = [row for row in rows if not math.isnan(row.kl)]
@@ -132,7 +133,8 @@ def loss_map(rows: list[Measured]) -> list[LossPoint]:
     shape = _Power.fit(text)
     kl = _factor([(row.level, row.kl / shape.at(row.distortion)) for row in text])
     dppl = _factor([(row.level, row.dppl / shape.root(row.distortion)) for row in text])
-    facts = _factor([(row.level, row.facts_loss / shape.root(row.distortion)) for row in asked])
+    lost = [(row, row.facts_loss + 1 / row.exact) for row in asked]
+    facts = _factor([(row.level, loss / shape.root(row.distortion)) for row, loss in lost])
     seen = [row.distortion for row in rows]
     grid = np.geomspace(min(seen), BEYOND * max(seen), POINTS)
     points = [

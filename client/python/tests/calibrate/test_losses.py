@@ -74,6 +74,12 @@ def test_lossMap_freshDocuments_areWithinInNineteenOfTwenty():
         assert (np.mean(within, axis=0) >= 0.95).all(), (level.name, np.mean(within, axis=0))
 
 
+def test_lossMap_nothingForgotten_stillBoundsByOneAnswerToken():
+    rows = [replace(row, decoded=40) for row in measured(24, 6)]
+    points = loss_map(rows)
+    assert all(bound(points, row.distortion).facts_loss >= 1 / 40 for row in rows)
+
+
 def test_coverage_leavesEachDocumentOut():
     rows = measured(24, 4)
     outlier = [row for row in rows if row.document != "d0"]
