@@ -10,13 +10,14 @@ import jdk.incubator.vector.VectorSpecies;
  */
 final class Analysis {
     /* Vectors lie along tokens, so no sum is split among lanes. TILE outputs by two vectors of
-     * tokens stay in registers while the channels of these tokens pass by, packed one behind the
-     * other. A few such blocks of tokens stay in the cache while the matrix passes by.
+     * tokens stay in registers (with more, the compiler spills) while the channels of these tokens
+     * pass by, packed one behind the other. A few such blocks of tokens stay in the cache while the
+     * matrix passes by.
      */
     private static final VectorSpecies<Float> WIDE = FloatVector.SPECIES_PREFERRED;
     private static final int LANES = WIDE.length();
     private static final int BLOCK = 2 * LANES;
-    private static final int TILE = 6;
+    private static final int TILE = 4;
     private static final int BLOCKS = 64 / BLOCK;
 
     private final float[] sums = new float[TILE * BLOCK];
@@ -56,7 +57,7 @@ final class Analysis {
                 for (int t = first; t < end; t += BLOCK) {
                     int from = (t - first) * width;
                     if (rows == TILE) {
-                        six(matrix, c * width, width, from);
+                        four(matrix, c * width, width, from);
                     } else {
                         for (int j = 0; j < rows; j++) {
                             one(matrix, (c + j) * width, width, from, j * BLOCK);
@@ -82,7 +83,7 @@ final class Analysis {
         }
     }
 
-    private void six(float[] matrix, int row, int width, int from) {
+    private void four(float[] matrix, int row, int width, int from) {
         FloatVector a0 = FloatVector.zero(WIDE);
         FloatVector b0 = a0;
         FloatVector a1 = a0;
@@ -91,10 +92,6 @@ final class Analysis {
         FloatVector b2 = a0;
         FloatVector a3 = a0;
         FloatVector b3 = a0;
-        FloatVector a4 = a0;
-        FloatVector b4 = a0;
-        FloatVector a5 = a0;
-        FloatVector b5 = a0;
         for (int w = 0; w < width; w++) {
             FloatVector a = FloatVector.fromArray(WIDE, packed, from + w * BLOCK);
             FloatVector b = FloatVector.fromArray(WIDE, packed, from + w * BLOCK + LANES);
@@ -110,12 +107,6 @@ final class Analysis {
             m = FloatVector.broadcast(WIDE, matrix[row + 3 * width + w]);
             a3 = a3.add(a.mul(m));
             b3 = b3.add(b.mul(m));
-            m = FloatVector.broadcast(WIDE, matrix[row + 4 * width + w]);
-            a4 = a4.add(a.mul(m));
-            b4 = b4.add(b.mul(m));
-            m = FloatVector.broadcast(WIDE, matrix[row + 5 * width + w]);
-            a5 = a5.add(a.mul(m));
-            b5 = b5.add(b.mul(m));
         }
         a0.intoArray(sums, 0);
         b0.intoArray(sums, LANES);
@@ -125,10 +116,6 @@ final class Analysis {
         b2.intoArray(sums, 2 * BLOCK + LANES);
         a3.intoArray(sums, 3 * BLOCK);
         b3.intoArray(sums, 3 * BLOCK + LANES);
-        a4.intoArray(sums, 4 * BLOCK);
-        b4.intoArray(sums, 4 * BLOCK + LANES);
-        a5.intoArray(sums, 5 * BLOCK);
-        b5.intoArray(sums, 5 * BLOCK + LANES);
     }
 
     private void one(float[] matrix, int row, int width, int from, int to) {

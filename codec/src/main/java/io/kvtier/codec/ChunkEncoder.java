@@ -39,7 +39,7 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
     private final List<GroupCode> codes;
     private final LaneEncoder lanes = new LaneEncoder();
     private final TokenTables tables;
-    private final double[][] distortions;
+    private final List<RungTally> tallies = new ArrayList<>();
     private float[] rows = new float[0];
     private int[] coarse = new int[0];
     private int[] fine = new int[0];
@@ -56,11 +56,12 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         this.digest = namespace.digest();
         this.profile = profile;
         groups = new Groups(namespace.geometry());
-        groupEncoder = new GroupEncoder(profile, namespace.geometry());
+        groupEncoder = new GroupEncoder(profile, namespace.geometry(), groups);
         deepEncoder = profile.deep().map(deep -> new DeepEncoder(profile, deep, groupEncoder));
         codes = GroupCode.of(profile);
         tables = new TokenTables(namespace.chunkTokens());
-        distortions = new double[codes.size()][2 * profile.rungs()];
+        Reconstruction reconstruction = new Reconstruction(profile);
+        codes.forEach(_ -> tallies.add(new RungTally(reconstruction, profile.rungs())));
     }
 
     /**
@@ -121,8 +122,7 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         for (int i = 0; i < codes.size(); i++) {
             GroupCode code = codes.get(i);
             gather(block, code, first);
-            groupEncoder.quantize(code, groups, rows, n, first, block.firstPosition());
-            measure(i, n);
+            groupEncoder.quantize(code, tallies.get(i), rows, n, first, block.firstPosition());
         }
     }
 
@@ -132,13 +132,11 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         codes.getFirst().reset(block.tokens());
         for (int i = 1; i < codes.size(); i++) {
             gather(block, codes.get(i), first);
-            deep.add(i - 1, codes.get(i), groups, rows);
+            deep.add(i - 1, codes.get(i), rows);
         }
-        deep.shared(codes, groups, block.firstPosition());
-        measure(0, block.tokens());
+        deep.shared(codes, tallies.getFirst(), block.firstPosition());
         for (int i = 1; i < codes.size(); i++) {
-            deep.own(i - 1, codes.get(i));
-            measure(i, block.tokens());
+            deep.own(i - 1, codes.get(i), tallies.get(i));
         }
     }
 
@@ -151,18 +149,6 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         groups.gather(block, code.group, rows, code.group.width());
         if (first > 0) {
             copyRaw(block, code);
-        }
-    }
-
-    /** Notes what each rung leaves of the group that was quantized last. */
-    private void measure(int index, int n) {
-        GroupCode code = codes.get(index);
-        int tail = Math.min(profile.tailTokens(), n);
-        for (int rung = 0; rung < profile.rungs(); rung++) {
-            boolean head = rung < 2; // heads have no rung beyond 1
-            distortions[index][2 * rung] =
-                    head ? groupEncoder.distortion(code, rung, n, 0, n - tail) : 0;
-            distortions[index][2 * rung + 1] = groupEncoder.distortion(code, rung, n, n - tail, n);
         }
     }
 
@@ -203,17 +189,17 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         int end = part.span() == Span.HEAD ? n - tail : n;
         List<Run> runs = new ArrayList<>();
         for (int head = 0; head < profile.headGroups(); head++) {
-            addRuns(part.rung(), head, n, from, end, runs);
+            addRuns(part, head, end - from, runs);
         }
         runs.sort(Comparator.comparingInt(Run::first).thenComparingInt(Run::headGroup));
         for (Run run : runs) {
-            byte[] bytes = encodeRun(part.rung(), run, block, from, end);
+            byte[] bytes = encodeRun(part, run, block, from, end);
             double headError = 0;
             double tailError = 0;
             for (int i = run.first; i < run.first + run.count; i++) {
-                double[] sums = distortions[i * profile.headGroups() + run.headGroup];
-                headError += part.span().coversHead() ? sums[2 * part.rung()] : 0;
-                tailError += part.span().coversTail() ? sums[2 * part.rung() + 1] : 0;
+                RungTally tally = tallies.get(index(i, run.headGroup));
+                headError += part.span().coversHead() ? tally.error(part.rung(), false) : 0;
+                tailError += part.span().coversTail() ? tally.error(part.rung(), true) : 0;
             }
             entries.add(
                     new SegmentEntry(
@@ -230,13 +216,14 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
     }
 
     /** Joins consecutive layer groups until they are estimated to fill a segment. */
-    private void addRuns(int rung, int head, int n, int from, int end, List<Run> runs) {
+    private void addRuns(Part part, int head, int span, List<Run> runs) {
         int first = 0;
         long bits = 0;
         int last = profile.frameLayerGroups() - 1;
         for (int layer = 0; layer <= last; layer++) {
-            bits += estimateBits(code(layer, head), rung, n, from, end);
-            boolean alone = code(layer, head).isShared();
+            int index = index(layer, head);
+            bits += tallies.get(index).estimateBits(part.rung(), part.span(), span);
+            boolean alone = codes.get(index).isShared();
             if (bits >= 8L * SEGMENT_BYTES_MIN || alone || layer == last) {
                 runs.add(new Run(first, layer + 1 - first, head));
                 first = layer + 1;
@@ -245,68 +232,39 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         }
     }
 
-    private long estimateBits(GroupCode code, int rung, int n, int from, int end) {
-        long halves = 0; // of bits
-        int active = active(code, rung, n, from, end);
-        reserveRow(n);
-        for (int c = 0; c < active && rung == 0; c++) {
-            groupEncoder.coarsen(code.q, c * n + from, end - from, 0, fine, 0);
-            for (int t = 0; t < end - from; t++) {
-                int q = Math.abs(fine[t]);
-                halves += q == 0 ? 1 : 3 + 3 * (32 - Integer.numberOfLeadingZeros(q));
-            }
-        }
-        return rung == 0 ? halves / 2 : 3L * active * (end - from) / 2;
+    private int index(int layerGroup, int headGroup) {
+        return layerGroup * profile.headGroups() + headGroup;
     }
 
-    /** 1 + the last component that is not all 0 at the rung. */
-    private int active(GroupCode code, int rung, int n, int from, int end) {
-        reserveRow(n);
-        for (int c = code.rank - 1; c >= 0; c--) {
-            groupEncoder.coarsen(code.q, c * n + from, end - from, rung, fine, 0);
-            for (int t = 0; t < end - from; t++) {
-                if (fine[t] != 0) {
-                    return c + 1;
-                }
-            }
-        }
-        return 0;
-    }
-
-    private void reserveRow(int tokens) {
-        if (coarse.length < tokens) {
-            coarse = new int[tokens];
-            fine = new int[tokens];
-        }
-    }
-
-    private GroupCode code(int layerGroup, int headGroup) {
-        return codes.get(layerGroup * profile.headGroups() + headGroup);
-    }
-
-    private byte[] encodeRun(int rung, Run run, KvBlock block, int from, int end) {
-        int n = block.tokens();
+    private byte[] encodeRun(Part part, Run run, KvBlock block, int from, int end) {
         long elements = 0;
         for (int i = run.first; i < run.first + run.count; i++) {
-            elements += (long) active(code(i, run.headGroup), rung, n, from, end) * (end - from);
+            elements += (long) active(part, i, run.headGroup) * (end - from);
         }
         lanes.begin(elements < 2048 ? 8 : elements < 8192 ? 16 : 32, run.count);
         for (int i = run.first; i < run.first + run.count; i++) {
-            GroupCode code = code(i, run.headGroup);
-            int active = active(code, rung, n, from, end);
-            writeSide(code, rung, active);
+            GroupCode code = codes.get(index(i, run.headGroup));
+            int active = active(part, i, run.headGroup);
+            writeSide(code, part.rung(), active);
             tables.reset(end - from);
             if (from < firstCoded(block)) {
                 tables.setRaw(0);
             }
-            encodeGroup(code, rung, active, n, from, end);
+            encodeGroup(code, part.rung(), active, block.tokens(), from, end);
         }
         return lanes.finish().array();
     }
 
+    private int active(Part part, int layerGroup, int headGroup) {
+        return tallies.get(index(layerGroup, headGroup)).active(part.rung(), part.span());
+    }
+
     private void encodeGroup(GroupCode code, int rung, int active, int n, int from, int end) {
         int span = end - from;
-        reserveRow(span);
+        if (coarse.length < span) {
+            coarse = new int[span];
+            fine = new int[span];
+        }
         if (profile.classRows()) {
             if (rung == 0 && code.classRow) {
                 for (int t = 0; t < span; t++) {
@@ -319,7 +277,7 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
             }
         }
         for (int c = 0; c < active; c++) {
-            groupEncoder.coarsen(code.q, c * n + from, span, rung, fine, 0);
+            Rungs.coarsen(code.q, c * n + from, span, profile.rungs() - 1 - rung, fine, 0);
             if (rung == 0) {
                 lanes.row(code.sigmaIndex[c], tables, fine, 0);
             } else {

@@ -1,11 +1,11 @@
 package io.kvtier.codec;
 
-import io.kvtier.codec.entropy.Rungs;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Geometry;
 import io.kvtier.codec.profile.DataFree;
 import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.profile.ProfileGroup;
+import java.util.Arrays;
 
 /** Turns one group's rows of floats into indices at the finest rung; keeps what they leave out. */
 final class GroupEncoder {
@@ -13,130 +13,115 @@ final class GroupEncoder {
     private static final double SCALE_MIN = 1e-30;
     private static final float HALF_MAX = 65504;
 
+    /** Channels that are turned to rows together: a cache line. */
+    private static final int COLUMNS = 16;
+
     private final Profile profile;
     private final Geometry geometry;
-    private final Reconstruction reconstruction;
+    private final Groups groups;
     private final Analysis analysis = new Analysis();
-    private float[] y = new float[0];
-    private float[] decoded = new float[0];
-    private int[] coarse = new int[0];
-    private float[] weights = new float[0];
-    private float[] steps = new float[0];
 
-    GroupEncoder(Profile profile, Geometry geometry) {
+    /** Component c of token t at c·tokens + t. */
+    private float[] y = new float[0];
+
+    private double[] octaves = new double[0];
+    private double[] sums = new double[0];
+
+    GroupEncoder(Profile profile, Geometry geometry, Groups groups) {
         this.profile = profile;
         this.geometry = geometry;
-        reconstruction = new Reconstruction(profile);
+        this.groups = groups;
     }
 
     /**
-     * Fills {@code code} from rows of x, which are overwritten. Tokens before {@code first} are
-     * raw.
+     * Fills {@code code} and {@code tally} from channels, w of token t at {@code x[t·width + w]},
+     * which are overwritten. Tokens before {@code first} are raw.
      */
-    void quantize(GroupCode code, Groups groups, float[] x, int tokens, int first, int position) {
-        float[] all = transform(code, groups, x, tokens, first);
-        if (profile.classRows()) {
-            for (int t = first; t < tokens; t++) {
-                code.classes[t] = tokenClass(octaves(code.group, all, tokens, t), position + t);
-            }
-            java.util.Arrays.fill(code.classes, 0, first, profile.classes().centre());
-        }
-        round(code, tokens);
+    void quantize(GroupCode code, RungTally tally, float[] x, int tokens, int first, int position) {
+        float[] components = transform(code, x, tokens, first);
+        classify(code, components, tokens, first, position);
+        round(code, tally, components, tokens);
     }
 
     /**
      * All components of a group, lent until the next call: component c of token t at {@code
      * c·tokens + t}, 0 for raw tokens.
      */
-    float[] transform(GroupCode code, Groups groups, float[] x, int tokens, int first) {
+    float[] transform(GroupCode code, float[] x, int tokens, int first) {
         ProfileGroup group = code.group;
         if (y.length < group.rank() * tokens) {
             y = new float[group.rank() * tokens];
-            decoded = new float[y.length];
-            coarse = new int[y.length];
         }
         if (profile.statisticsInFrame()) {
-            measure(code, groups, turn(x, group.width(), tokens), tokens, first);
+            measure(code, x, tokens, first);
         } else {
             int width = group.width();
             analysis.multiply(
                     group.analysis(), group.rank(), width, code.mean, x, width, tokens, y);
         }
         for (int c = 0; c < group.rank(); c++) {
-            java.util.Arrays.fill(y, c * tokens, c * tokens + first, 0);
+            Arrays.fill(y, c * tokens, c * tokens + first, 0);
         }
         return y;
     }
 
-    /** Fills {@code code}, whose classes are known, from the rows of its components. */
-    void quantize(GroupCode code, float[] rows, int tokens) {
-        System.arraycopy(rows, 0, y, 0, code.rank * tokens);
-        round(code, tokens);
+    /** Says a group's classes from all its components, where the profile has classes. */
+    void classify(GroupCode code, float[] components, int tokens, int first, int position) {
+        if (!profile.classRows()) {
+            return;
+        }
+        if (octaves.length < tokens) {
+            octaves = new double[tokens];
+        }
+        octaves(code.group, components, tokens, octaves);
+        for (int t = first; t < tokens; t++) {
+            code.classes[t] = tokenClass(octaves[t], position + t);
+        }
+        Arrays.fill(code.classes, 0, first, profile.classes().centre());
     }
 
-    /**
-     * Squared error at a rung over tokens [from, end), each token's over 4^(octaves of its class):
-     * what a class makes coarser matters that much less.
-     */
-    double distortion(GroupCode code, int rung, int tokens, int from, int end) {
-        steps(code, rung, tokens);
-        double sum = 0;
+    /** Fills {@code code} and {@code tally} from its components; classes are known. */
+    void round(GroupCode code, RungTally tally, float[] components, int tokens) {
+        tally.begin(code, tokens, tokens - Math.min(profile.tailTokens(), tokens));
+        float[] steps = tally.steps(profile.rungs() - 1);
         for (int c = 0; c < code.rank; c++) {
-            int at = c * tokens;
-            coarsen(code.q, at + from, end - from, rung, coarse, at + from);
-            reconstruction.values(
-                    code.sigmaIndex[c], rung, code, steps, coarse, at, decoded, at, from, end);
-            for (int t = from; t < end; t++) {
-                double error = y[at + t] - decoded[at + t];
-                sum += error * error * weights[t];
-            }
+            round(c, components, c * tokens, steps, code.q, tokens);
+            tally.add(code, c, components, c * tokens);
         }
-        return sum;
     }
 
-    /** Finest indices brought down to a rung. */
-    void coarsen(int[] q, int from, int span, int rung, int[] out, int to) {
-        Rungs.coarsen(q, from, span, profile.rungs() - 1 - rung, out, to);
-    }
-
-    private void steps(GroupCode code, int rung, int tokens) {
-        if (steps.length < tokens) {
-            steps = new float[tokens];
-            weights = new float[tokens];
-        }
+    private static void round(int c, float[] y, int at, float[] steps, int[] q, int tokens) {
+        double largest = 0;
         for (int t = 0; t < tokens; t++) {
-            boolean same = t > 0 && code.classes[t] == code.classes[t - 1];
-            steps[t] = same ? steps[t - 1] : reconstruction.step(code.classes[t], rung);
-            weights[t] = same ? weights[t - 1] : Math.scalb(1f, -code.classes[t]);
+            double value = Math.abs((double) y[at + t]) / steps[t] + 0.5;
+            largest = Math.max(largest, value); // NaN stays
+            int magnitude = (int) value;
+            q[at + t] = y[at + t] < 0 ? -magnitude : magnitude;
+        }
+        if (!(largest < VALUE_END)) {
+            throw new InvalidRequestException(
+                    "component " + c + " is " + largest + " steps, expected below 2^27");
         }
     }
 
-    private void round(GroupCode code, int tokens) {
-        int finest = profile.rungs() - 1;
-        steps(code, finest, tokens);
-        for (int c = 0; c < code.rank; c++) {
-            for (int t = 0; t < tokens; t++) {
-                int at = c * tokens + t;
-                double value = Math.abs((double) y[at]) / steps[t] + 0.5;
-                if (!(value < VALUE_END)) {
-                    throw new InvalidRequestException(
-                            "component " + c + " is " + value + " steps, expected below 2^27");
-                }
-                code.q[at] = y[at] < 0 ? -(int) value : (int) value;
-            }
-        }
-    }
-
-    /** The probe of a token: probe[R] + Σ probe[c]·clamp(y/sigma, −5, 5). */
-    static double octaves(ProfileGroup group, float[] components, int tokens, int t) {
+    /** The probe of each token: probe[R] + Σ probe[c]·clamp(y/sigma, −5, 5), c ascending. */
+    static void octaves(ProfileGroup group, float[] components, int tokens, double[] out) {
         float[] probe = group.probe();
         float[] sigma = group.sigma();
-        double octaves = 0;
+        Arrays.fill(out, 0, tokens, 0);
         for (int c = 0; c < sigma.length; c++) {
-            double value = (double) components[c * tokens + t] / sigma[c];
-            octaves += probe[c] * Math.min(Math.max(value, -5), 5);
+            addOctaves(components, c * tokens, sigma[c], probe[c], tokens, out);
         }
-        return octaves + probe[sigma.length];
+        for (int t = 0; t < tokens; t++) {
+            out[t] += probe[sigma.length];
+        }
+    }
+
+    private static void addOctaves(
+            float[] y, int at, double sigma, double weight, int tokens, double[] out) {
+        for (int t = 0; t < tokens; t++) {
+            out[t] += weight * Math.min(Math.max(y[at + t] / sigma, -5), 5);
+        }
     }
 
     /** round(2·(octaves + curve)), clamped. */
@@ -147,7 +132,8 @@ final class GroupEncoder {
     }
 
     /** The data-free profile's statistics (docs/codec.md), and y = (x − mean)/scale. */
-    private void measure(GroupCode code, Groups groups, float[] x, int tokens, int first) {
+    private void measure(GroupCode code, float[] x, int tokens, int first) {
+        center(code, x, tokens, first);
         int row = 0;
         int[] layers = code.group.layers();
         int stored = geometry.storedLayers().size();
@@ -155,13 +141,44 @@ final class GroupEncoder {
             double weight = DataFree.valueWeight(groups.storedIndex(layers[i]), stored);
             int keys = code.group.heads().length * geometry.keyDim();
             int values = code.group.heads().length * geometry.valueDim();
-            measure(code, 2 * i, x, row, keys, tokens, first, 1);
-            measure(code, 2 * i + 1, x, row + keys, values, tokens, first, weight);
+            scale(code, 2 * i, x, row, keys, tokens, first, 1);
+            scale(code, 2 * i + 1, x, row + keys, values, tokens, first, weight);
             row += keys + values;
         }
     }
 
-    private void measure(
+    /** Takes means off x, and leaves the sum of each channel's squares. */
+    private void center(GroupCode code, float[] x, int tokens, int first) {
+        int width = code.group.width();
+        sums = sums.length < width ? new double[width] : sums;
+        Arrays.fill(sums, 0, width, 0);
+        for (int t = first; t < tokens; t++) {
+            for (int w = 0; w < width; w++) {
+                sums[w] += x[t * width + w];
+            }
+        }
+        for (int w = 0; w < width; w++) {
+            code.mean[w] = mean(sums[w], tokens - first);
+        }
+        Arrays.fill(sums, 0, width, 0);
+        for (int t = 0; t < tokens; t++) {
+            for (int w = 0; w < width; w++) {
+                x[t * width + w] -= code.mean[w];
+            }
+        }
+        for (int t = first; t < tokens; t++) {
+            addSquares(x, t * width, width);
+        }
+    }
+
+    private void addSquares(float[] x, int at, int width) {
+        for (int w = 0; w < width; w++) {
+            double value = x[at + w];
+            sums[w] += value * value;
+        }
+    }
+
+    private void scale(
             GroupCode code,
             int part,
             float[] x,
@@ -172,9 +189,7 @@ final class GroupEncoder {
             double weight) {
         double total = 0;
         for (int w = row; w < row + rows; w++) {
-            code.mean[w] = mean(x, w * tokens + first, tokens - first);
-            subtract(x, w * tokens, tokens, code.mean[w]);
-            total += squares(x, w * tokens + first, tokens - first);
+            total += sums[w];
         }
         double count = Math.max(1.0, (double) rows * (tokens - first));
         double rms = StrictMath.sqrt(total / count) * weight;
@@ -182,25 +197,20 @@ final class GroupEncoder {
         InvalidRequestException.check(
                 Float.isFinite(scale), "rms of layer " + code.group.layers()[part / 2], rms, "f32");
         code.scale[part] = scale;
-        for (int w = row; w < row + rows; w++) {
-            int at = w * tokens;
+        int width = code.group.width();
+        for (int w = row; w < row + rows; w += COLUMNS) {
+            int columns = Math.min(COLUMNS, row + rows - w);
             for (int t = 0; t < tokens; t++) {
-                y[at + t] = x[at + t] / scale;
+                for (int j = 0; j < columns; j++) {
+                    y[(w + j) * tokens + t] = x[t * width + w + j] / scale;
+                }
             }
-            double square = squares(y, at + first, tokens - first);
+        }
+        for (int w = row; w < row + rows; w++) {
+            double square = squares(y, w * tokens + first, tokens - first);
             double sigma = StrictMath.sqrt(square / Math.max(1, tokens - first));
             code.sigmaIndex[w] = index(sigma / profile.step());
         }
-    }
-
-    private static float[] turn(float[] x, int width, int tokens) {
-        float[] out = new float[width * tokens];
-        for (int t = 0; t < tokens; t++) {
-            for (int w = 0; w < width; w++) {
-                out[w * tokens + t] = x[t * width + w];
-            }
-        }
-        return out;
     }
 
     private static int index(double ratio) {
@@ -209,11 +219,7 @@ final class GroupEncoder {
         return (int) Math.min(Math.max(index, 0), 63);
     }
 
-    private static float mean(float[] x, int at, int count) {
-        double sum = 0;
-        for (int t = at; t < at + count; t++) {
-            sum += x[t];
-        }
+    private static float mean(double sum, int count) {
         float mean = count == 0 ? 0 : (float) (sum / count);
         float clamped = Math.min(Math.max(mean, -HALF_MAX), HALF_MAX);
         return Float.float16ToFloat(Float.floatToFloat16(clamped));
@@ -225,11 +231,5 @@ final class GroupEncoder {
             sum += (double) x[t] * x[t];
         }
         return sum;
-    }
-
-    private static void subtract(float[] x, int at, int count, float mean) {
-        for (int t = at; t < at + count; t++) {
-            x[t] -= mean;
-        }
     }
 }

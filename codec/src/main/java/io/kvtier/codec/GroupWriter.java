@@ -107,10 +107,8 @@ final class GroupWriter {
             headSteps = new float[n];
             tailSteps = new float[n];
         }
-        for (int t = 0; t < n; t++) {
-            headSteps[t] = reconstruction.step(code.classes[t], code.headRung);
-            tailSteps[t] = reconstruction.step(code.classes[t], code.tailRung);
-        }
+        reconstruction.steps(code.classes, code.headRung, headSteps, n);
+        reconstruction.steps(code.classes, code.tailRung, tailSteps, n);
         if (profile.statisticsInFrame()) {
             denormalize(code, n, tail);
             return;

@@ -30,6 +30,14 @@ final class Reconstruction {
         return (float) (step * StrictMath.pow(2, octaves) / Rungs.scale(rung));
     }
 
+    /** Steps of tokens of these classes at a rung. */
+    void steps(int[] classes, int rung, float[] out, int tokens) {
+        for (int t = 0; t < tokens; t++) {
+            boolean same = t > 0 && classes[t] == classes[t - 1];
+            out[t] = same ? out[t - 1] : step(classes[t], rung);
+        }
+    }
+
     /**
      * Values of tokens [from, end) of one component.
      *

@@ -43,7 +43,7 @@ public final class WhitenedError {
                 decoded.tokens() + " tokens",
                 original.tokens() + " tokens of the same geometry");
         Groups groups = new Groups(geometry);
-        GroupEncoder encoder = new GroupEncoder(profile, geometry);
+        GroupEncoder encoder = new GroupEncoder(profile, geometry, groups);
         double sum = 0;
         for (GroupCode code : GroupCode.of(profile)) {
             sum += between(groups, encoder, code, original, decoded);
@@ -69,7 +69,8 @@ public final class WhitenedError {
         }
         int raw = profile.firstTokenRaw() && original.firstPosition() == 0 ? 1 : 0;
         code.reset(tokens);
-        encoder.quantize(code, groups, x, tokens, raw, original.firstPosition());
+        float[] components = encoder.transform(code, x, tokens, raw);
+        encoder.classify(code, components, tokens, raw, original.firstPosition());
         float[] y = new float[group.rank() * tokens];
         float[] mean = new float[width]; // of a difference: none
         analysis.multiply(group.analysis(), group.rank(), width, mean, other, width, tokens, y);

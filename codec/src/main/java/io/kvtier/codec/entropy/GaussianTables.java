@@ -24,6 +24,9 @@ public final class GaussianTables {
     static final int PROBABILITY_BITS = 12;
     static final int SLOTS = 1 << PROBABILITY_BITS;
 
+    /** Place of symbol 0 among a table's 64 of {@link #encode}; no |h| comes near to it. */
+    static final int ENCODE_ZERO = 32;
+
     /** The symbol byte that says "see the escape list". */
     static final int ESCAPE = -128;
 
@@ -47,10 +50,11 @@ public final class GaussianTables {
     /** The first table with raw low bits. */
     final int bypassFrom;
 
-    /**
-     * For h of table i at [i·64 + h + K], the escape at 2K+1: cumulative u12 | frequency u13 «12.
-     */
+    /** For h of table i at [64i + 32 + h]: cumulative u12 | frequency u13 «12; 0 = escaped. */
     final int[] encode = new int[(TABLES + 1) * 64];
+
+    /** The escape of each table: as in {@link #encode}. */
+    final int[] escape = new int[TABLES + 1];
 
     /** For context c of table i at [4i + c]: frequency of −1 u13 | frequency of 0 u13 «13. */
     final int[] refine = new int[TABLES * CONTEXTS];
@@ -130,7 +134,11 @@ public final class GaussianTables {
                 decode[table * SLOTS + slot] =
                         symbol << 24 | (frequency - 1) << 12 | (slot - cumulative);
             }
-            encode[table * 64 + i] = cumulative | frequency << 12;
+            if (symbol == ESCAPE) {
+                escape[table] = cumulative | frequency << 12;
+            } else {
+                encode[table * 64 + ENCODE_ZERO + symbol] = cumulative | frequency << 12;
+            }
             cumulative += frequency;
         }
         if (cumulative != SLOTS) {

@@ -16,9 +16,12 @@ public final class SymbolBits {
         int k = tables.symbolMax[table];
         int high = q >> tables.bypass[table];
         boolean escaped = Math.abs(high) > k;
-        int frequency = tables.encode[table * 64 + (escaped ? 2 * k + 1 : high + k)] >>> 12;
+        int op =
+                escaped
+                        ? tables.escape[table]
+                        : tables.encode[table * 64 + GaussianTables.ENCODE_ZERO + high];
         int more = tables.bypass[table] + (escaped ? ESCAPE_ENTRY_BITS : 0);
-        return bits(frequency) + more;
+        return bits(op >>> 12) + more;
     }
 
     /**

@@ -74,7 +74,7 @@ final class VectorSteps implements LaneSteps {
         }
     }
 
-    private static IntVector tables(int rowIndex, TokenTables tokens, int t) {
+    static IntVector tables(int rowIndex, TokenTables tokens, int t) {
         if (tokens.uniform && t + WIDTH <= tokens.tokens) {
             return IntVector.broadcast(EIGHT, GaussianTables.clamp(rowIndex));
         }

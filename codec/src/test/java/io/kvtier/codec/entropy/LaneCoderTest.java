@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.kvtier.codec.error.CorruptChunkException;
+import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.testing.Property;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -94,7 +95,8 @@ class LaneCoderTest {
 
     @Test
     void rows_encodedAndDecoded_areTheSameOnBothPaths() {
-        LaneEncoder encoder = new LaneEncoder();
+        LaneEncoder encoder = new LaneEncoder(false);
+        LaneEncoder vectors = new LaneEncoder(true);
         LaneDecoder scalar = new LaneDecoder(false);
         LaneDecoder vector = new LaneDecoder(true);
         Property.forAll(
@@ -102,16 +104,40 @@ class LaneCoderTest {
                 random -> {
                     Rows rows = Rows.draw(random);
                     ByteBuffer base = rows.base(encoder);
+                    assertThat(rows.base(vectors)).isEqualTo(base);
                     assertThat(rows.decodeBase(scalar, base))
                             .isDeepEqualTo(rows.trimmed(rows.coarse));
                     assertThat(rows.decodeBase(vector, base))
                             .isDeepEqualTo(rows.trimmed(rows.coarse));
                     ByteBuffer refinement = rows.refinement(encoder);
+                    assertThat(rows.refinement(vectors)).isEqualTo(refinement);
                     assertThat(rows.decodeRefinement(scalar, refinement))
                             .isDeepEqualTo(rows.trimmed(rows.fine));
                     assertThat(rows.decodeRefinement(vector, refinement))
                             .isDeepEqualTo(rows.trimmed(rows.fine));
                 });
+    }
+
+    @Test
+    void row_valueOfARawTokenOrDigitBeyondOne_isRefusedOnBothPaths() {
+        TokenTables tokens = new TokenTables(16);
+        tokens.reset(16);
+        tokens.setRaw(3);
+        int[] zeros = new int[16];
+        int[] raw = new int[16];
+        raw[3] = 1;
+        int[] far = new int[16];
+        far[9] = -2;
+        for (boolean vectors : new boolean[] {false, true}) {
+            LaneEncoder encoder = new LaneEncoder(vectors);
+            encoder.begin(8, 1);
+            assertThatThrownBy(() -> encoder.row(30, tokens, raw, 0))
+                    .isInstanceOf(InvalidRequestException.class);
+            assertThatThrownBy(() -> encoder.refine(30, tokens, zeros, raw, 0))
+                    .isInstanceOf(InvalidRequestException.class);
+            assertThatThrownBy(() -> encoder.refine(30, tokens, zeros, far, 0))
+                    .isInstanceOf(InvalidRequestException.class);
+        }
     }
 
     @Test

@@ -21,8 +21,12 @@ class RungsTest {
                                         ? random.nextInt(bound)
                                         : -random.nextInt(bound);
                     }
-                    q[0] = END - 1;
-                    q[1] = 1 - END;
+                    int largest = random.nextBoolean() ? END - 1 : (1 << 20) - 1;
+                    for (int i = 0; i < q.length; i++) {
+                        q[i] %= largest;
+                    }
+                    q[0] = largest;
+                    q[1] = -largest;
                     int[] expected = q.clone();
                     int[] actual = new int[q.length];
                     for (int rungs = 0; rungs <= 3; rungs++) {
