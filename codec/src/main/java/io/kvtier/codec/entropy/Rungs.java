@@ -73,7 +73,7 @@ public final class Rungs {
     }
 
     private static int coarser(int q, int rungs) {
-        long add = BIAS[rungs] * POWER_OF_3[rungs] + POWER_OF_3[rungs] / 2;
+        long add = (long) BIAS[rungs] * POWER_OF_3[rungs] + POWER_OF_3[rungs] / 2;
         return (int) (((q + add) * INVERSE[rungs]) >> 32) - BIAS[rungs];
     }
 

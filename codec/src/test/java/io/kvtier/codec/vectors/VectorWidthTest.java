@@ -72,6 +72,7 @@ class VectorWidthTest {
     }
 
     /** The golden vectors, then a digest of more: what a child does. */
+    @SuppressWarnings("JUnitMethodInvoked") // a process of its own, without JUnit
     public static void main(String[] args) throws IOException {
         new ChunkVectorTest().framesOfPython_atEveryCut_decodeToTheRecordedValues();
         new ChunkVectorTest().framesOfJava_keepTheirBytes();
