@@ -113,7 +113,9 @@ final class CacheNode implements AutoCloseable {
         Path folder = storage.directory();
         long poolBytes = Math.addExact(storage.hotBytes(), 2 * limits.inFlightBytes());
         BlobPool pool = opened(new BlobPool(BlobPoolOptions.ofBytesMax(poolBytes)));
-        HotTier hot = new HotTier(pool, new HotTierOptions(storage.hotBytes()));
+        HotTier hot =
+                new HotTier(
+                        pool, HotTierOptions.ofBytesMax(storage.hotBytes()), NanoClock.system());
         ChunkStore cold;
         try {
             cold = openCold(pool, storage);

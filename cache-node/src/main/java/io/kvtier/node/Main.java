@@ -10,7 +10,7 @@ import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The command line: {@code kvtier node|put|get|match|stats|demo|codec|profile}. */
+/** The command line: {@code kvtier node|put|get|match|stats|demo|codec|profile|bench}. */
 @Command(
         name = "kvtier",
         description = "A distributed KV-cache tier for LLM inference.",
@@ -25,6 +25,7 @@ import picocli.CommandLine.Command;
             DemoCommand.class,
             CodecCommand.class,
             ProfileCommand.class,
+            BenchCommand.class,
             AutoComplete.GenerateCompletion.class,
             CommandLine.HelpCommand.class
         },

@@ -12,6 +12,7 @@ import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
+import io.kvtier.storage.NanoClock;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -36,7 +37,10 @@ final class TestNode implements AutoCloseable {
             UnaryOperator<FlightOptions> options,
             UnaryOperator<ChunkStore> wrap,
             Authenticator authenticator) {
-        store = wrap.apply(new HotTier(pool, new HotTierOptions(128L << 20)));
+        store =
+                wrap.apply(
+                        new HotTier(
+                                pool, HotTierOptions.ofBytesMax(128L << 20), NanoClock.system()));
         node =
                 FlightNode.start(
                         options.apply(FlightOptions.loopback(0)),

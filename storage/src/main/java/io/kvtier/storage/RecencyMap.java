@@ -11,6 +11,8 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.ToDoubleFunction;
+import java.util.function.ToIntFunction;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -95,6 +97,20 @@ final class RecencyMap<V extends RecencyMap.Weighed> {
     /** The least recently used entries, oldest first, until their weights reach {@code weight}. */
     List<Entry<V>> oldest(long weight) {
         return order.oldest(entries -> take(entries, weight));
+    }
+
+    /**
+     * The entries least worth keeping, until their weights reach {@code weight}.
+     *
+     * <p>One pass over all entries, in order of use; entries of equal worth in that order.
+     *
+     * @param classes how many classes {@code classOf} tells apart, from 0
+     * @param worthOf must not rise from newer to older entries of one class
+     */
+    List<Entry<V>> leastWorth(
+            long weight, int classes, ToIntFunction<V> classOf, ToDoubleFunction<V> worthOf) {
+        return order.oldest(
+                entries -> new WorthOrder<>(weight, classes, classOf, worthOf).choose(entries));
     }
 
     /** Sum of weights. */

@@ -40,7 +40,9 @@ class HotTierStressTest {
     void open_whileEvicting_neverReadsReusedMemory() throws Exception {
         NanoClock clock = NanoClock.system();
         try (BlobPool pool = TestChunks.pool(1L << 20);
-                HotTier tier = new HotTier(pool, new HotTierOptions(6 * 4500))) {
+                HotTier tier =
+                        new HotTier(
+                                pool, HotTierOptions.ofBytesMax(6 * 4500), NanoClock.system())) {
             long start = clock.nanoTime();
             BooleanSupplier goesOn =
                     () -> {

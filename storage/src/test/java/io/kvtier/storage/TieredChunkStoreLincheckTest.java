@@ -21,7 +21,8 @@ public class TieredChunkStoreLincheckTest {
     // Made thousands of times and never closed: hence small.
     private final BlobPool pool = new BlobPool(new BlobPoolOptions(1L << 16, 1L << 13, 0, false));
     private final FakeDiskStore cold = new FakeDiskStore(pool);
-    private final HotTier hot = new HotTier(pool, new HotTierOptions(1L << 16));
+    private final HotTier hot =
+            new HotTier(pool, HotTierOptions.ofBytesMax(1L << 16), NanoClock.system());
     private final TieredChunkStore store = new TieredChunkStore(hot, cold);
 
     /** What the put found, and the quality that is held after it. */

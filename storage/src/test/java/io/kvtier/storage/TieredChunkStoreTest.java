@@ -21,7 +21,7 @@ class TieredChunkStoreTest extends ChunkStoreContract {
     @Override
     protected ChunkStore create(BlobPool pool, Path folder) {
         return new TieredChunkStore(
-                new HotTier(pool, new HotTierOptions(BYTES_MAX / 4)),
+                new HotTier(pool, HotTierOptions.ofBytesMax(BYTES_MAX / 4), NanoClock.system()),
                 new RocksChunkStore(
                         pool,
                         RocksStoreOptions.of(folder, BYTES_MAX),
@@ -41,7 +41,7 @@ class TieredChunkStoreTest extends ChunkStoreContract {
         final TieredChunkStore tiered;
 
         Tiers(long hotBytesMax) {
-            hot = new HotTier(pool, new HotTierOptions(hotBytesMax));
+            hot = new HotTier(pool, HotTierOptions.ofBytesMax(hotBytesMax), NanoClock.system());
             tiered = new TieredChunkStore(hot, cold);
         }
 

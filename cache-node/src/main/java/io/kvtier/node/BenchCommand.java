@@ -1,0 +1,99 @@
+package io.kvtier.node;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.kvtier.codec.error.InvalidRequestException;
+import io.kvtier.storage.policy.PolicyRun;
+import io.kvtier.storage.policy.Trace;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code kvtier bench}: measurements that a user can repeat. */
+@Command(
+        name = "bench",
+        description = "Measure policies on this machine.",
+        mixinStandardHelpOptions = true,
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {BenchCommand.Policies.class, CommandLine.HelpCommand.class})
+final class BenchCommand {
+    /** {@code kvtier bench policy}: which chunks to keep. */
+    @Command(
+            name = "policy",
+            description = {
+                "Replay a trace of requests against replacement policies, in virtual time.",
+                "The first half warms them up, the second is scored: blocks hit as part of a"
+                        + " prefix ÷ blocks asked."
+            },
+            mixinStandardHelpOptions = true)
+    static final class Policies implements Callable<Integer> {
+        private static final int BLOCKS_MAX = 10_000_000;
+
+        @Option(
+                names = "--trace",
+                paramLabel = "FILE",
+                required = true,
+                description = "JSON lines with timestamp (ms) and hash_ids, as Mooncake's.")
+        private Path file = Path.of("");
+
+        @Option(
+                names = "--capacity",
+                paramLabel = "BLOCKS",
+                split = ",",
+                description = "Default: ${DEFAULT-VALUE}.",
+                defaultValue = "2000,5000,10000,20000,40000")
+        private List<Integer> capacities = List.of();
+
+        @Option(
+                names = "--block-bytes",
+                paramLabel = "BYTES",
+                description =
+                        "Stored size of a block, for bytesWritten; default ${DEFAULT-VALUE}: 512"
+                                + " tokens of SmolLM2-135M with every rung of the joint profile.",
+                defaultValue = "860000")
+        private long blockBytes;
+
+        @Option(names = "--json", description = "Print one JSON array.")
+        private boolean json;
+
+        @Override
+        public Integer call() throws IOException {
+            for (int capacity : capacities) {
+                InvalidRequestException.check(
+                        capacity >= 1 && capacity <= BLOCKS_MAX,
+                        "--capacity",
+                        capacity,
+                        "1.." + BLOCKS_MAX);
+            }
+            Trace trace = TraceFile.read(file);
+            List<PolicyRun> runs = new ArrayList<>();
+            for (int capacity : capacities) {
+                for (String policy : PolicyRun.POLICIES) {
+                    System.err.printf("%,d blocks, %s ...%n", capacity, policy);
+                    runs.add(PolicyRun.of(policy, capacity, trace, blockBytes));
+                }
+            }
+            System.out.println(json ? new ObjectMapper().writeValueAsString(runs) : table(runs));
+            return ExitCode.OK;
+        }
+
+        private static String table(List<PolicyRun> runs) {
+            StringBuilder out = new StringBuilder("hit ratio, %\n  blocks");
+            PolicyRun.POLICIES.forEach(policy -> out.append(String.format("%10s", policy)));
+            int capacity = -1;
+            for (PolicyRun run : runs) {
+                if (run.capacityBlocks() != capacity) {
+                    capacity = run.capacityBlocks();
+                    out.append(String.format("%n%8d", capacity));
+                }
+                out.append(String.format(Locale.ROOT, "%10.2f", 100 * run.hitRatio()));
+            }
+            return out.toString();
+        }
+    }
+}

@@ -1,0 +1,3 @@
+/** Tests of the command line's parts. */
+@org.jspecify.annotations.NullMarked
+package io.kvtier.node;
