@@ -18,9 +18,10 @@ from kvtier.errors import (
     trust,
 )
 from kvtier.frame import FrameHeader, read_header, verify_identity, verify_segment
+from kvtier.goal import NO_DEADLINE, Goal, Link
 from kvtier.goodput import Goodput
 from kvtier.identity import Namespace
-from kvtier.plan import NOTHING, Grade, Importance, Link, PlannedChunk, arrived_grade, next_item
+from kvtier.plan import NOTHING, Grade, Importance, PlannedChunk, Step, arrived_grade, next_item
 from kvtier.plan import plan as make_plan
 from kvtier.stream import Arrival, SegmentStream
 from kvtier.wire import ChunkDirectory, SegmentReply, SegmentRequest, SegmentStatus
@@ -116,7 +117,7 @@ class PrefixFetch:
         self._requests: dict[int, _Request] = {}
         self._in_flight = 0
         self._planned_at = -math.inf
-        self._grades: tuple[Grade, ...] = (NOTHING,) * self._limit
+        self._steps: list[Step] = []
         self.admitted = 0
         self.bytes = 0
         self.stop = Stop.COMPLETE
@@ -180,13 +181,10 @@ class PrefixFetch:
             )
             for index, chunk in enumerate(self._chunks[taken : self._limit], taken)
         ]
-        plan = make_plan(open_chunks, self._link(), nanos)
-        grades = [
-            chunk.arrived if grade == NOTHING else grade
-            for grade, chunk in zip(plan.grades, open_chunks)
-        ]
-        self._grades = (NOTHING,) * taken + tuple(grades)
-        self.admitted = max(self.admitted, taken + sum(g != NOTHING for g in grades))
+        goal = Goal(NO_DEADLINE if nanos is None else max(nanos, 0))
+        plan = make_plan(open_chunks, self._link(), goal)
+        self._steps = [Step(taken + step.chunk, step.to) for step in plan.steps]
+        self.admitted = max(self.admitted, taken + plan.chunks)
 
     def _ask(self, taken: int) -> None:
         now = time.monotonic()
@@ -195,13 +193,14 @@ class PrefixFetch:
         goodput = self._goodput
         ahead = goodput.bytes_per_second * (goodput.round_trip_seconds + IN_FLIGHT_SECONDS)
         window = min(max(IN_FLIGHT_BYTES_MIN, ahead), IN_FLIGHT_BYTES_MAX)
-        directories = [chunk.ref.directory for chunk in self._chunks[taken : self._limit]]
-        sent = [chunk.sent for chunk in self._chunks[taken : self._limit]]
+        directories = [chunk.ref.directory for chunk in self._chunks]
+        sent = [chunk.sent for chunk in self._chunks]
+        steps = [step for step in self._steps if taken <= step.chunk < self._limit]
         while not self._requests or self._in_flight < window:
-            item = next_item(self._grades[taken : self._limit], directories, sent)
+            item = next_item(steps, directories, sent)
             if item is None:
                 return
-            self._request(taken + item.chunk, item.part_from, item.part_to)
+            self._request(item.chunk, item.part_from, item.part_to)
 
     def _request(self, index: int, part_from: int, part_to: int) -> None:
         chunk = self._chunks[index]

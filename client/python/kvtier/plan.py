@@ -1,19 +1,20 @@
 """The planner: which rungs of which chunks to ask for; the same results as Java's `codec.plan`.
 
-Chooses the grade of every chunk that minimizes the sum of importance x distortion under bytes <=
-rate x time left. Pure functions, called again as segments arrive with the time really left.
+Chooses how many chunks to fetch, and the grade of each that minimizes the sum of importance x
+distortion under bytes <= rate x time left. Pure functions, called again as segments arrive with the
+time really left. Algorithm and sources: `Planner.java` and `Split.java`.
 """
 
 from __future__ import annotations
 
 import enum
 import heapq
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kvtier.errors import require
 from kvtier.frame import RUNGS_MAX, Part
+from kvtier.goal import NO_DEADLINE, Goal, Link, LossBudget
 from kvtier.wire import ChunkDirectory
 
 
@@ -60,30 +61,6 @@ BEST = Grade(RUNGS_MAX - 1, RUNGS_MAX - 1)
 
 
 @dataclass(frozen=True)
-class Link:
-    """A lower bound of the link's rate, its round trip, and the time to decode one chunk."""
-
-    bytes_per_second: float
-    round_trip_nanos: int = 0
-    decode_nanos_per_chunk: int = 0
-
-    def __post_init__(self) -> None:
-        rate = self.bytes_per_second
-        good = rate > 0 and math.isfinite(rate)
-        require(good, "bytes_per_second", rate, "finite and positive")
-
-    def bytes_within(self, nanos: int) -> int:
-        """Bytes that arrive and are decoded within the time."""
-        usable = float(nanos) - self.round_trip_nanos - self.decode_nanos_per_chunk
-        return 0 if usable <= 0 else int(min(usable * self.bytes_per_second / 1e9, 1e18))
-
-    def nanos_for(self, count: int) -> int:
-        """Time until that many bytes have arrived and the last chunk is decoded."""
-        nanos = count / self.bytes_per_second * 1e9
-        return self.round_trip_nanos + self.decode_nanos_per_chunk + int(min(nanos, 1e18))
-
-
-@dataclass(frozen=True)
 class Importance:
     """Weights of a chunk's squared errors: of the tokens before the tail, and of the tail."""
 
@@ -93,13 +70,44 @@ class Importance:
     @staticmethod
     def by_position(index: int, count: int) -> Importance:
         """The weights of chunk `index` of `count` by position alone."""
-        return LAST if index == count - 1 else FAR
+        return TERMS.of(index, count)
 
 
 FAR = Importance(1, 1)
-# A rung divides squared error by nine, so 9 and 81 ask for one rung more than far chunks, and for
-# two on the last tokens: the best use of recency at chunk granularity that was measured.
-LAST = Importance(9, 81)
+_DENSITY_FACTOR_MIN = 1 / 16
+
+
+@dataclass(frozen=True)
+class ImportanceTerms:
+    """What makes a chunk important, as factors.
+
+    last, last_tail: of the chunk that ends the request, and of its tail. A rung divides squared
+    error by nine, so 9 and 81 ask for one rung more than far chunks, and for two on the last
+    tokens: the best use of recency at chunk granularity that was measured. sink: of the first
+    chunk. attention, entity: how much the weight follows a density, 0 = not, 1 = in proportion.
+    """
+
+    last: float = 9
+    last_tail: float = 81
+    sink: float = 1
+    attention: float = 1
+    entity: float = 1
+
+    def of(
+        self, index: int, count: int, attention_density: float = 1, entity_density: float = 1
+    ) -> Importance:
+        """The weights of a chunk; densities by those of an average chunk."""
+        density = max(_DENSITY_FACTOR_MIN, 1 + self.attention * (attention_density - 1))
+        density *= max(_DENSITY_FACTOR_MIN, 1 + self.entity * (entity_density - 1))
+        head = (self.sink if index == 0 else 1) * density
+        tail = head
+        if index == count - 1:
+            head *= self.last
+            tail *= self.last_tail
+        return Importance(head, tail)
+
+
+TERMS = ImportanceTerms()
 
 
 @dataclass(frozen=True)
@@ -133,8 +141,9 @@ class PlannedChunk:
                 out += cost.bytes
         return out
 
-    def distortion(self, grade: Grade) -> float:
-        """Weighted squared error that is left at a grade."""
+    def distortion(self, grade: Grade, weights: Importance | None = None) -> float:
+        """Squared error that is left at a grade, by the chunk's own weights or others."""
+        weights = weights or self.importance
         head = tail = 0.0
         for cost in self.directory.parts:
             span, rung = cost.part.span, cost.part.rung
@@ -142,7 +151,16 @@ class PlannedChunk:
                 head = cost.distortion
             if span.covers_tail and rung == grade.tail_rung:
                 tail = cost.tail_distortion
-        return self.importance.head * head + self.importance.tail * tail
+        return weights.head * head + weights.tail * tail
+
+    def is_within(self, loss: LossBudget, grade: Grade) -> bool:
+        """Whether a grade is within a loss budget."""
+        return self.distortion(grade, FAR) <= loss.of(self.directory.tokens)
+
+    def least(self, loss: LossBudget) -> Grade | None:
+        """The cheapest grade within the loss budget."""
+        within = [grade for grade in self.grades() if self.is_within(loss, grade)]
+        return min(within, key=self.bytes, default=None)
 
     def _rung_max(self, of_head: bool) -> int:
         """Highest rung held; a head without tokens follows the tail, and the other way round."""
@@ -158,90 +176,193 @@ class PlannedChunk:
 
 
 class Limit(enum.Enum):
-    """What bounded a plan."""
+    """What bounded a plan: the last three ask for nothing, since computing is the better way."""
 
     NONE = "none"
     QUALITY = "quality"
     PREFIX = "prefix"
+    SLOWER = "slower"
+    LOSS = "loss"
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One chunk comes to a grade."""
+
+    chunk: int
+    to: Grade
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which grade to ask of each chunk; NOTHING only behind the prefix that fits.
+    """Which grade to ask of each chunk, NOTHING of those that are computed or come too late.
 
-    bytes: still to be sent; nanos: until the last of them is decoded; distortion: weighted squared
-    error that is left on the chunks that are asked for.
+    steps: in sending order, first what makes each chunk usable, then the steepest refinements;
+    bytes: still to be sent; nanos: until the request is done; distortion: weighted squared error
+    that is left on the chunks that are asked for, at most `gap` above the least there can be.
     """
 
     grades: tuple[Grade, ...]
+    steps: tuple[Step, ...]
     bytes: int
     nanos: int
     distortion: float
+    gap: float
     limit: Limit
 
     @property
     def chunks(self) -> int:
-        """Leading chunks that are asked for."""
+        """Chunks that are asked for: the first ones, or the last ones of a bidirectional plan."""
         return sum(1 for grade in self.grades if grade != NOTHING)
 
+    @property
+    def is_recompute(self) -> bool:
+        """Whether to compute everything, since fetching does not pay."""
+        return self.limit in (Limit.SLOWER, Limit.LOSS, Limit.STALLED)
 
-_Step = tuple[float, int, tuple[int, int], int, Grade]
+
+@dataclass(frozen=True)
+class _Split:
+    """How many chunks are fetched, with how many bytes at most; all others are computed."""
+
+    fetched: int
+    budget: int
+    waiting: int
+    compute: int
+    reason: Limit
 
 
-def plan(chunks: Sequence[PlannedChunk], link: Link, nanos_left: int | None) -> Plan:
-    """Plan for the chunks of a prefix, in order; `nanos_left` None = no deadline."""
-    budget = None if nanos_left is None else link.bytes_within(nanos_left)
+def plan(chunks: Sequence[PlannedChunk], link: Link, goal: Goal) -> Plan:
+    """Plan for the chunks of a prefix, in order."""
+    split = _choose_split(chunks, link, goal, goal.loss)
     grades = [NOTHING] * len(chunks)
-    spent = fitting = 0
-    for chunk in chunks:
-        least = chunk.grades()[0]
-        count = chunk.bytes(least)
-        if budget is not None and count > budget - spent:
-            break
-        spent += count
-        grades[fitting] = least
-        fitting += 1
-    spent += _refine(chunks[:fitting], grades, None if budget is None else budget - spent)
-    complete = fitting == len(chunks) and not any(
-        _next(chunk, grades[i], i, None) for i, chunk in enumerate(chunks)
-    )
-    limit = Limit.NONE
-    if not complete:
-        limit = Limit.PREFIX if fitting < len(chunks) else Limit.QUALITY
-    distortion = 0.0
-    for chunk, grade in zip(chunks[:fitting], grades):
-        distortion += chunk.distortion(grade)
-    return Plan(tuple(grades), spent, link.nanos_for(spent), distortion, limit)
-
-
-def _refine(chunks: Sequence[PlannedChunk], grades: list[Grade], budget: int | None) -> int:
-    """Take the steepest step that fits, again and again; returns the bytes spent."""
-    steps: list[_Step] = []
-    for index, chunk in enumerate(chunks):
-        steps += _next(chunk, grades[index], index, budget)
-    heapq.heapify(steps)
+    if split.fetched == 0 and chunks:
+        below = goal.loss != LossBudget() and _choose_split(chunks, link, goal, LossBudget())
+        reason = Limit.LOSS if below and below.fetched else split.reason
+        return Plan(tuple(grades), (), 0, split.compute, 0.0, 0.0, reason)
+    start = len(chunks) - split.fetched if goal.model.from_the_back else 0
+    fetched = range(start, start + split.fetched)
+    steps: list[Step] = []
     spent = 0
-    while steps:
-        _, index, _, count, to = heapq.heappop(steps)
-        if budget is None or count <= budget - spent:
+    for index in reversed(fetched) if goal.model.from_the_back else fetched:
+        least = chunks[index].least(goal.loss)
+        assert least is not None
+        grades[index] = least
+        count = chunks[index].bytes(least)
+        if count > 0:
+            steps.append(Step(index, least))
             spent += count
+    more, gap, cut = _refine(chunks, fetched, grades, split.budget - spent, steps)
+    spent += more
+    distortion = 0.0
+    for index in fetched:
+        distortion += chunks[index].distortion(grades[index])
+    fetch = link.nanos_for(spent, split.waiting) if spent else 0
+    limit = Limit.QUALITY if cut else Limit.NONE
+    return Plan(
+        tuple(grades),
+        tuple(steps),
+        spent,
+        goal.model.finish_nanos(fetch, split.compute),
+        distortion,
+        gap,
+        Limit.PREFIX if split.fetched < len(chunks) else limit,
+    )
+
+
+def _choose_split(
+    chunks: Sequence[PlannedChunk], link: Link, goal: Goal, loss: LossBudget
+) -> _Split:
+    """The split in time that computes least, or else the one that is done first."""
+    model, weighed = goal.model, goal.recompute.is_known and bool(chunks)
+    total = _computing(chunks, 0, goal) if weighed else 0
+    if weighed and goal.nanos_spent > total // 10:
+        if chunks[-1 if model.from_the_back else 0].arrived == NOTHING:
+            return _Split(0, 0, 0, total, Limit.STALLED)
+    left = goal.nanos_left
+    if weighed:
+        left = min(left, max(0, total - goal.nanos_spent))
+    best = _Split(0, 0, 0, total, Limit.SLOWER if weighed else Limit.PREFIX)
+    soonest, in_time = total, weighed and total <= left
+    count = waiting = 0
+    for fetched in range(1, len(chunks) + 1):
+        chunk = chunks[len(chunks) - fetched if model.from_the_back else fetched - 1]
+        least = chunk.least(loss)
+        if least is None:
+            break
+        more = chunk.bytes(least)
+        count += more
+        waiting += more > 0
+        compute = _computing(chunks, fetched, goal) if weighed else 0
+        fetch_max = budget = left
+        if left != NO_DEADLINE:
+            fetch_max = model.fetch_nanos_max(left, compute)
+            budget = link.bytes_within(fetch_max, waiting)
+        if fetch_max >= 0 and count <= budget:
+            in_time = True
+            best = _Split(fetched, budget, waiting, compute, Limit.PREFIX)
+        elif not weighed:
+            break
+        elif not in_time:
+            fetch = link.nanos_for(count, waiting) if count else 0
+            finish = model.finish_nanos(fetch, compute)
+            if finish < soonest:
+                soonest = finish
+                best = _Split(fetched, count, waiting, compute, Limit.PREFIX)
+    return best
+
+
+def _computing(chunks: Sequence[PlannedChunk], fetched: int, goal: Goal) -> int:
+    """Time to compute what is not fetched."""
+    starts = [chunk.directory.first_position for chunk in chunks]
+    end = starts[-1] + chunks[-1].directory.tokens
+    starts.append(end)
+    if goal.model.from_the_back:
+        return goal.recompute.nanos(starts[0], starts[len(chunks) - fetched])
+    last = chunks[fetched - 1].directory
+    start = last.first_position + last.tokens if fetched else starts[0]
+    return goal.recompute.nanos(start, end + goal.recompute.suffix_tokens)
+
+
+def _refine(
+    chunks: Sequence[PlannedChunk],
+    fetched: range,
+    grades: list[Grade],
+    left: int,
+    steps: list[Step],
+) -> tuple[int, float, bool]:
+    """Take the steepest step that fits, again and again: bytes, gap, whether any did not fit."""
+    heap: list[tuple[float, int, tuple[int, int], int, Grade]] = []
+
+    def push(index: int, bytes_max: int) -> None:
+        chunk, start = chunks[index], grades[index]
+        ahead = []
+        for to in chunk.grades():
+            count = chunk.bytes(to) - chunk.bytes(start)
+            gain = chunk.distortion(start) - chunk.distortion(to)
+            if to.covers(start) and 0 < count <= bytes_max and gain > 0:
+                ahead.append((-(gain / count), index, to.order(), count, to))
+        if ahead:
+            heapq.heappush(heap, min(ahead, key=lambda step: step[:3]))
+
+    for index in fetched:
+        push(index, NO_DEADLINE)
+    spent, gap, cut = 0, 0.0, False
+    while heap:
+        slope, index, _, count, to = heapq.heappop(heap)
+        fits = count <= left
+        if fits:
+            gain = chunks[index].distortion(grades[index]) - chunks[index].distortion(to)
+            gap = gap - gain if cut else 0.0
             grades[index] = to
-        left = None if budget is None else budget - spent
-        for step in _next(chunks[index], grades[index], index, left):
-            heapq.heappush(steps, step)
-    return spent
-
-
-def _next(chunk: PlannedChunk, start: Grade, index: int, bytes_max: int | None) -> list[_Step]:
-    """The steepest way on from a grade within so many bytes: the next point of the lower hull."""
-    ahead: list[_Step] = []
-    for to in chunk.grades():
-        count = chunk.bytes(to) - chunk.bytes(start)
-        gain = chunk.distortion(start) - chunk.distortion(to)
-        fits = bytes_max is None or count <= bytes_max
-        if to.covers(start) and count > 0 and fits and gain > 0:
-            ahead.append((-(gain / count), index, to.order(), count, to))
-    return [min(ahead, key=lambda step: step[:3])] if ahead else []
+            steps.append(Step(index, to))
+            left -= count
+            spent += count
+        elif not cut:
+            cut, gap = True, -slope * left
+        push(index, NO_DEADLINE if fits else left)
+    return spent, max(0.0, gap), cut
 
 
 def arrived_grade(directory: ChunkDirectory, parts: set[int]) -> Grade:
@@ -269,26 +390,21 @@ class SendItem:
 
 
 def next_item(
-    grades: Sequence[Grade], directories: Sequence[ChunkDirectory], sent: Sequence[set[int]]
+    steps: Sequence[Step], directories: Sequence[ChunkDirectory], sent: Sequence[set[int]]
 ) -> SendItem | None:
-    """The next parts to ask for, None when all that the plan wants is under way.
-
-    The base of all chunks from the first one on, so that what is there at the deadline is the
-    longest prefix, then refinements from the chunk that ends the request backwards.
-    """
-    chunks = sum(1 for grade in grades if grade != NOTHING)
-    for chunk in range(chunks):
-        if 0 not in sent[chunk]:
-            return SendItem(chunk, 0, 1)
-    for chunk in range(chunks - 1, -1, -1):
-        directory, grade = directories[chunk], grades[chunk]
+    """The next parts to ask for, None when all that the steps want is under way."""
+    for index, step in enumerate(steps):
+        follows = index + 1 < len(steps) and steps[index + 1].chunk == step.chunk
+        if follows and 0 in sent[step.chunk]:
+            continue  # one request for both, but never for the base and what refines it
+        directory = directories[step.chunk]
         wanted = [
-            part not in sent[chunk] and grade.uses(directory.parts[part].part)
+            part not in sent[step.chunk] and step.to.uses(directory.parts[part].part)
             for part in range(directory.parts_held)
         ]
         if True in wanted:
             start = end = wanted.index(True)
             while end < len(wanted) and wanted[end]:
                 end += 1
-            return SendItem(chunk, start, end)
+            return SendItem(step.chunk, start, end)
     return None

@@ -228,10 +228,12 @@ def test_switched_frames_never_mix_at_any_segment(node: MemoryNode, tier: Tier) 
             frame = ours if chunk.index == 1 else node.frames[match.chunks[chunk.index].key]
             k, v = decoded(frame, chunk.grade)
             assert np.array_equal(chunk.k, k) and np.array_equal(chunk.v, v), f"switch {switch}"
-    # Before the node took up its base, its refinements, or behind both.
+    # Before the node took up its base, one of its refinements, or behind all of them.
     assert set(outcomes) == {
         (1, Stop.OTHER_ENCODING),
         (4, Grade(0, 0), Stop.COMPLETE),
+        (4, Grade(0, 1), Stop.COMPLETE),
+        (4, Grade(1, 1), Stop.COMPLETE),
         (4, Grade(1, 2), Stop.COMPLETE),
     }
 

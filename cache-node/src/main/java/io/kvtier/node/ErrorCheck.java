@@ -3,6 +3,7 @@ package io.kvtier.node;
 import io.kvtier.client.Delivery;
 import io.kvtier.client.Match;
 import io.kvtier.codec.WhitenedError;
+import io.kvtier.codec.plan.Importance;
 import io.kvtier.codec.plan.PlannedChunk;
 import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.ChunkDirectory;
@@ -39,7 +40,7 @@ record ErrorCheck(double maxError, double maxBound, boolean within) {
                     (double) directory.tokens()
                             * original.namespace().geometry().elementsPerToken();
             double squares = measure.between(original.chunk(i), decoded.chunk(i));
-            PlannedChunk chunk = PlannedChunk.fresh(directory, PlannedChunk.Importance.FAR);
+            PlannedChunk chunk = PlannedChunk.fresh(directory, Importance.FAR);
             double promised = chunk.distortion(delivery.chunks().get(i).grade());
             within &= squares <= promised * ROUNDING; // false for NaN, too
             error = Math.max(error, Math.sqrt(squares / elements));

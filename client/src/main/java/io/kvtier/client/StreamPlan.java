@@ -1,9 +1,9 @@
 package io.kvtier.client;
 
+import io.kvtier.codec.plan.Importance;
 import io.kvtier.codec.plan.Link;
 import io.kvtier.codec.plan.Plan;
 import io.kvtier.codec.plan.PlannedChunk;
-import io.kvtier.codec.plan.PlannedChunk.Importance;
 import io.kvtier.codec.plan.Planner;
 import java.util.ArrayList;
 import java.util.List;
@@ -63,8 +63,13 @@ final class StreamPlan {
                             chunk.granted(),
                             Importance.byPosition(i, chunks.size())));
         }
-        Link link = new Link(rate, estimator.roundTripNanos(), decodeNanosPerChunk);
-        Plan made = Planner.plan(planned, link, Math.max(0, deadline.nanosLeft() - busy));
+        long left = deadline.nanosLeft();
+        // The only round trip known may be that of a call that made the connection: asking for
+        // something costs little where it is true, and nothing would come of it otherwise.
+        long roundTrip = Math.min(estimator.roundTripNanos(), left / 2);
+        // Whoever decodes when the stream has ended needs that time once, whatever it brought.
+        long usable = left - busy - decodeNanosPerChunk;
+        Plan made = Planner.plan(planned, new Link(rate, roundTrip, 0), Math.max(0, usable));
         plan = made;
         fresh = true;
         madeNanos = now;

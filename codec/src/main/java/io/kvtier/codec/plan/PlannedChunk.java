@@ -1,11 +1,7 @@
 package io.kvtier.codec.plan;
 
-import static io.kvtier.codec.error.InvalidRequestException.check;
-
 import io.kvtier.codec.frame.Part;
-import io.kvtier.codec.frame.Span;
 import io.kvtier.codec.wire.ChunkDirectory;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -16,38 +12,6 @@ import java.util.List;
  * @param importance weights of its distortions
  */
 public record PlannedChunk(ChunkDirectory directory, Grade arrived, Importance importance) {
-    /**
-     * Weights of a chunk's squared errors.
-     *
-     * @param head of the tokens before the tail
-     * @param tail of the tail
-     */
-    public record Importance(double head, double tail) {
-        /** A chunk like any other. */
-        public static final Importance FAR = new Importance(1, 1);
-
-        /**
-         * The chunk that ends the request. A rung divides squared error by nine, so 9 and 81 ask
-         * for one rung more than far chunks, and for two on its last tokens: what codec-study
-         * measured as the best use of recency at chunk granularity.
-         */
-        public static final Importance LAST = new Importance(9, 81);
-
-        /** Checks that both are finite and positive. */
-        public Importance {
-            check(
-                    head > 0 && tail > 0 && Double.isFinite(head) && Double.isFinite(tail),
-                    "importance",
-                    head + "/" + tail,
-                    "finite and positive");
-        }
-
-        /** The weights of chunk {@code index} of {@code count} by position alone. */
-        public static Importance byPosition(int index, int count) {
-            return index == count - 1 ? LAST : FAR;
-        }
-    }
-
     /** A chunk of which nothing has arrived. */
     public static PlannedChunk fresh(ChunkDirectory directory, Importance importance) {
         return new PlannedChunk(directory, Grade.NOTHING, importance);
@@ -59,25 +23,11 @@ public record PlannedChunk(ChunkDirectory directory, Grade arrived, Importance i
      * since.
      */
     List<Grade> grades() {
-        List<Grade> out = new ArrayList<>();
-        int headMax = rungMax(true);
-        int tailMax = rungMax(false);
-        for (int head = 0; head <= headMax; head++) {
-            for (int tail = head; tail <= Math.max(head, tailMax); tail++) {
-                Grade grade = new Grade(head, tail);
-                if (tail <= tailMax && grade.covers(arrived)) {
-                    out.add(grade);
-                }
-            }
-        }
-        if (out.isEmpty()) {
-            out.add(arrived);
-        }
-        return out;
+        return List.of(new Choices(this, LossBudget.NONE).grades());
     }
 
     /** Bytes still to be sent for a grade; the header counts with the first bytes of a chunk. */
-    long bytes(Grade grade) {
+    public long bytes(Grade grade) {
         long bytes = arrived.equals(Grade.NOTHING) ? directory.headerBytes() : 0;
         for (ChunkDirectory.Entry entry : directory.parts()) {
             if (grade.uses(entry.part()) && !arrived.uses(entry.part())) {
@@ -89,6 +39,11 @@ public record PlannedChunk(ChunkDirectory directory, Grade arrived, Importance i
 
     /** Weighted squared error that is left at a grade. */
     public double distortion(Grade grade) {
+        return distortion(grade, importance);
+    }
+
+    /** Squared error that is left at a grade, by other weights. */
+    public double distortion(Grade grade, Importance weights) {
         double head = 0;
         double tail = 0;
         for (ChunkDirectory.Entry entry : directory.parts()) {
@@ -100,20 +55,11 @@ public record PlannedChunk(ChunkDirectory directory, Grade arrived, Importance i
                 tail = entry.tailDistortion();
             }
         }
-        return importance.head() * head + importance.tail() * tail;
+        return weights.head() * head + weights.tail() * tail;
     }
 
-    /** Highest rung held; a head without tokens follows the tail, and the other way round. */
-    private int rungMax(boolean ofHead) {
-        boolean headless = directory.tokens() <= directory.tailTokens();
-        boolean tailless = directory.tailTokens() == 0;
-        boolean byHead = tailless || (ofHead && !headless);
-        int max = 0;
-        for (ChunkDirectory.Entry entry : directory.parts().subList(0, directory.partsHeld())) {
-            Span span = entry.part().span();
-            boolean counts = byHead ? span.coversHead() : span.coversTail();
-            max = counts ? Math.max(max, entry.part().rung()) : max;
-        }
-        return max;
+    /** Whether a grade is within a loss budget. */
+    public boolean isWithin(LossBudget loss, Grade grade) {
+        return distortion(grade, Importance.FAR) <= loss.of(directory.tokens());
     }
 }

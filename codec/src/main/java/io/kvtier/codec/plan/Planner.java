@@ -1,106 +1,150 @@
 package io.kvtier.codec.plan;
 
+import io.kvtier.codec.plan.Plan.Limit;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
-import java.util.Comparator;
 import java.util.List;
-import java.util.PriorityQueue;
 
 /**
- * Chooses the grade of every chunk that minimizes Σ importance × distortion under bytes ≤ rate ×
- * time left: a pure function, called again as segments arrive with the time really left.
+ * Chooses how many chunks to fetch, and the grade of each that minimizes Σ importance × distortion
+ * under bytes ≤ rate × time left: a pure function, called again as segments arrive with the time
+ * really left. What is not fetched is computed, where that is known to be possible.
  */
 public final class Planner {
     /* Lagrangian relaxation: on each chunk's lower convex hull of (bytes, distortion) the steps
      * have falling slopes, so taking all chunks' steps in order of slope until one does not fit
      * gives the optimum for every budget that a multiplier reaches. Between two of those a chunk
-     * whose next hull point is too far goes on along the hull of the points within reach, which
-     * ends within one step of the optimum. Ties go to the earlier chunk and the lower grade, so
-     * that equal inputs give equal plans everywhere.
+     * whose next hull point is too far goes on along the hull of the points within reach. At the
+     * first step that does not fit, no choice of grades is better than its slope times the bytes
+     * left: what the plan stays behind that is its gap. Ties go to the earlier chunk and the lower
+     * grade, so that equal inputs give equal plans everywhere.
      *
      * Y. Shoham and A. Gersho, Efficient Bit Allocation for an Arbitrary Set of Quantizers, IEEE
      * Trans. ASSP 36(9), 1988.
      */
-    private static final Comparator<Step> BY_SLOPE =
-            Comparator.comparingDouble(Step::slope)
-                    .reversed()
-                    .thenComparingInt(Step::chunk)
-                    .thenComparing(Step::to);
+    private final Choices[] choices;
+    private final int[] at;
+    private final List<Plan.Step> steps = new ArrayList<>();
+    private long left;
+    private long spent;
+    private double gap;
+    private boolean cut;
 
-    private Planner() {}
-
-    private record Step(int chunk, Grade from, Grade to, long bytes, double gain) {
-        double slope() {
-            return gain / bytes;
-        }
+    private Planner(Choices[] choices, long budget) {
+        this.choices = choices;
+        this.at = new int[choices.length];
+        this.left = budget;
     }
 
     /**
-     * Plans for the chunks of a prefix, in order.
+     * Plans for the chunks of a prefix, in order, by time alone.
      *
      * @param nanosLeft until the deadline; {@code Long.MAX_VALUE} = no deadline
      */
     public static Plan plan(List<PlannedChunk> chunks, Link link, long nanosLeft) {
-        long budget = nanosLeft == Long.MAX_VALUE ? Long.MAX_VALUE : link.bytesWithin(nanosLeft);
-        Grade[] grades = new Grade[chunks.size()];
+        return plan(chunks, link, Goal.within(nanosLeft));
+    }
+
+    /** Plans for the chunks of a prefix, in order. */
+    public static Plan plan(List<PlannedChunk> chunks, Link link, Goal goal) {
+        Choices[] choices = choices(chunks, goal.loss());
+        Split split = Split.choose(chunks, choices, link, goal);
+        int count = chunks.size();
+        Grade[] grades = new Grade[count];
         Arrays.fill(grades, Grade.NOTHING);
-        long spent = 0;
-        int fitting = 0;
-        while (fitting < grades.length) {
-            PlannedChunk chunk = chunks.get(fitting);
-            Grade least = chunk.grades().getFirst();
-            long bytes = chunk.bytes(least);
-            if (bytes > budget - spent) {
-                break;
-            }
-            spent += bytes;
-            grades[fitting++] = least;
+        if (split.fetched() == 0 && count > 0) {
+            Limit reason = belowLoss(chunks, link, goal) ? Limit.LOSS : split.reason();
+            long nanos = split.computeNanos();
+            return new Plan(Arrays.asList(grades), List.of(), 0, nanos, 0, 0, reason);
         }
-        spent += refine(chunks.subList(0, fitting), grades, budget - spent);
-        boolean all = fitting == grades.length;
-        for (int i = 0; i < fitting; i++) {
-            all &= next(chunks.get(i), grades[i], i, Long.MAX_VALUE).isEmpty();
-        }
-        Plan.Limit limit = Plan.Limit.NONE;
-        if (!all) {
-            limit = fitting < grades.length ? Plan.Limit.PREFIX : Plan.Limit.QUALITY;
-        }
+        boolean back = goal.model().fromTheBack();
+        int from = back ? count - split.fetched() : 0;
+        Planner planner = new Planner(choices, split.budget());
+        planner.begin(from, from + split.fetched(), back);
+        planner.refine(from, from + split.fetched());
         double distortion = 0;
-        for (int i = 0; i < fitting; i++) {
-            distortion += chunks.get(i).distortion(grades[i]);
+        for (int i = from; i < from + split.fetched(); i++) {
+            grades[i] = choices[i].grade(planner.at[i]);
+            distortion += choices[i].distortion(planner.at[i]);
         }
-        return new Plan(Arrays.asList(grades), spent, link.nanosFor(spent), distortion, limit);
+        long fetch = planner.spent == 0 ? 0 : link.nanosFor(planner.spent, split.waiting());
+        Limit limit = planner.cut ? Limit.QUALITY : Limit.NONE;
+        return new Plan(
+                Arrays.asList(grades),
+                planner.steps,
+                planner.spent,
+                goal.model().finishNanos(fetch, split.computeNanos()),
+                distortion,
+                planner.gap,
+                split.fetched() < count ? Limit.PREFIX : limit);
     }
 
-    /** Takes the steepest step that fits, again and again; returns the bytes spent. */
-    private static long refine(List<PlannedChunk> chunks, Grade[] grades, long budget) {
-        PriorityQueue<Step> steps = new PriorityQueue<>(BY_SLOPE);
-        for (int i = 0; i < chunks.size(); i++) {
-            steps.addAll(next(chunks.get(i), grades[i], i, budget));
+    private static Choices[] choices(List<PlannedChunk> chunks, LossBudget loss) {
+        Choices[] choices = new Choices[chunks.size()];
+        for (int i = 0; i < choices.length; i++) {
+            choices[i] = new Choices(chunks.get(i), loss);
         }
-        long spent = 0;
-        for (Step step = steps.poll(); step != null; step = steps.poll()) {
-            int chunk = step.chunk();
-            if (step.bytes() <= budget - spent) {
-                spent += step.bytes();
-                grades[chunk] = step.to();
-            }
-            steps.addAll(next(chunks.get(chunk), grades[chunk], chunk, budget - spent));
-        }
-        return spent;
+        return choices;
     }
 
-    /** The steepest way on from a grade within so many bytes: the next point of the lower hull. */
-    private static List<Step> next(PlannedChunk chunk, Grade from, int index, long bytesMax) {
-        List<Step> ahead = new ArrayList<>();
-        for (Grade to : chunk.grades()) {
-            long bytes = chunk.bytes(to) - chunk.bytes(from);
-            double gain = chunk.distortion(from) - chunk.distortion(to);
-            if (to.covers(from) && bytes > 0 && bytes <= bytesMax && gain > 0) {
-                ahead.add(new Step(index, from, to, bytes, gain));
-            }
+    /** Whether a worse grade than the loss budget allows would have come in time. */
+    private static boolean belowLoss(List<PlannedChunk> chunks, Link link, Goal goal) {
+        if (Double.isInfinite(goal.loss().distortionPerElement())) {
+            return false;
         }
-        return ahead.isEmpty() ? ahead : List.of(Collections.min(ahead, BY_SLOPE));
+        Choices[] any = choices(chunks, LossBudget.NONE);
+        return Split.choose(chunks, any, link, goal).fetched() > 0;
+    }
+
+    /** Every fetched chunk at the least grade that is of use. */
+    private void begin(int from, int to, boolean back) {
+        for (int i = from; i < to; i++) {
+            int chunk = back ? to - 1 - (i - from) : i;
+            at[chunk] = choices[chunk].least();
+            take(chunk, choices[chunk].bytes(at[chunk]));
+        }
+    }
+
+    private void take(int chunk, long bytes) {
+        if (bytes > 0) {
+            steps.add(new Plan.Step(chunk, choices[chunk].grade(at[chunk])));
+            left -= bytes;
+            spent += bytes;
+        }
+    }
+
+    /** Takes the steepest step that fits, again and again. */
+    private void refine(int from, int to) {
+        StepHeap heap = new StepHeap(from, to);
+        for (int chunk = from; chunk < to; chunk++) {
+            push(heap, chunk, Long.MAX_VALUE);
+        }
+        while (!heap.isEmpty()) {
+            int chunk = heap.chunk();
+            int next = heap.choice();
+            double slope = heap.slope();
+            heap.pop();
+            Choices choice = choices[chunk];
+            long bytes = choice.bytes(next) - choice.bytes(at[chunk]);
+            boolean fits = bytes <= left;
+            if (fits) {
+                double gain = choice.distortion(at[chunk]) - choice.distortion(next);
+                gap = cut ? gap - gain : 0;
+                at[chunk] = next;
+                take(chunk, bytes);
+            } else if (!cut) {
+                cut = true;
+                gap = slope * left;
+            }
+            push(heap, chunk, fits ? Long.MAX_VALUE : left);
+        }
+        gap = Math.max(0, gap);
+    }
+
+    private void push(StepHeap heap, int chunk, long bytesMax) {
+        int next = choices[chunk].next(at[chunk], bytesMax);
+        if (next >= 0) {
+            heap.push(chunk, next, choices[chunk].slope(at[chunk], next));
+        }
     }
 }

@@ -5,9 +5,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * In which order the parts of a plan are sent: the base of all chunks from the first one on, so
- * that what is there at the deadline is the longest prefix, then refinements from the chunk that
- * ends the request backwards, where they count most.
+ * In which order the parts of a plan are sent: by the plan's steps, so what makes each chunk usable
+ * first, from the end on that the execution model builds on, then what takes most distortion away.
  */
 public final class SendOrder {
     private SendOrder() {}
@@ -33,29 +32,30 @@ public final class SendOrder {
     /** The next parts to send, empty when all that the plan wants is under way. */
     public static Optional<Item> next(
             Plan plan, List<ChunkDirectory> directories, List<PartSet> sent) {
-        int chunks = plan.chunks();
-        for (int chunk = 0; chunk < chunks; chunk++) {
-            if (!sent.get(chunk).has(0)) {
-                return Optional.of(new Item(chunk, 0, 1));
+        List<Plan.Step> steps = plan.steps();
+        int i = 0;
+        while (i < steps.size()) {
+            int chunk = steps.get(i).chunk();
+            int last = i;
+            // What follows each other is one request, but never the base and what refines it.
+            while (sent.get(chunk).has(0)
+                    && last + 1 < steps.size()
+                    && steps.get(last + 1).chunk() == chunk) {
+                last++;
             }
-        }
-        for (int chunk = chunks - 1; chunk >= 0; chunk--) {
-            Optional<Item> item =
-                    refinement(
-                            chunk,
-                            plan.grades().get(chunk),
-                            directories.get(chunk),
-                            sent.get(chunk));
+            Grade grade = steps.get(last).to();
+            Optional<Item> item = item(chunk, grade, directories.get(chunk), sent.get(chunk));
             if (item.isPresent()) {
                 return item;
             }
+            i = last + 1;
         }
         return Optional.empty();
     }
 
-    private static Optional<Item> refinement(
+    private static Optional<Item> item(
             int chunk, Grade grade, ChunkDirectory directory, PartSet sent) {
-        int from = 1;
+        int from = 0;
         while (from < directory.partsHeld() && !wants(grade, directory, sent, from)) {
             from++;
         }
