@@ -131,21 +131,13 @@ JAVA = json.loads((VECTORS / "planner.json").read_text())["cases"]
 
 
 def from_java(fields: dict) -> PlannedChunk:
-    directory = fields["directory"]
     parts = tuple(
-        PartCost(
-            Part(part["part"]["rung"], Span[part["part"]["span"]]),
-            part["bytes"],
-            float(np.float32(part["distortion"])),
-            float(np.float32(part["tailDistortion"])),
-        )
-        for part in directory["parts"]
+        PartCost(Part(rung, Span[span]), count, float(np.float32(head)), float(np.float32(tail)))
+        for rung, span, count, head, tail in fields["parts"]
     )
-    sizes = ("headerBytes", "firstPosition", "tokens", "tailTokens", "partsHeld")
-    encoding = bytes.fromhex(directory["encodingId"])
     return PlannedChunk(
-        ChunkDirectory(encoding, *(directory[name] for name in sizes), parts),
-        Grade(fields["arrived"]["headRung"], fields["arrived"]["tailRung"]),
+        ChunkDirectory(ZERO_DIGEST, *fields["sizes"], parts),
+        Grade(*fields["arrived"]),
         Importance(fields["importance"]["head"], fields["importance"]["tail"]),
     )
 
@@ -176,12 +168,9 @@ def test_plans_are_those_of_java(case: dict) -> None:
         goal_from_java(case["goal"]),
     )
     expected = case["plan"]
-    assert [(g.head_rung, g.tail_rung) for g in result.grades] == [
-        (g["headRung"], g["tailRung"]) for g in expected["grades"]
-    ]
-    assert [(step.chunk, step.to.head_rung, step.to.tail_rung) for step in result.steps] == [
-        (step["chunk"], step["to"]["headRung"], step["to"]["tailRung"])
-        for step in expected["steps"]
+    assert list(result.grades) == [Grade(*grade) for grade in expected["grades"]]
+    assert [(step.chunk, step.to) for step in result.steps] == [
+        (chunk, Grade(*grade)) for chunk, grade in expected["steps"]
     ]
     assert (result.bytes, result.nanos) == (expected["bytes"], expected["nanos"])
     assert result.limit.name == expected["limit"]
