@@ -312,7 +312,10 @@ class SegmentStreamTest {
     void open_linkGone_returnsThePrefixByTheDeadline() {
         List<byte[]> frames = TestFrames.frames(namespace, tokens, 6, 30_000);
         try (TestNode node = new TestNode(folder)) {
-            ThrottlingProxy proxy = ThrottlingProxy.start(node.node.port(), 40, Duration.ZERO);
+            // So slow that the rest of the bases is not there before the link goes, however late
+            // the
+            // sink's thread is.
+            ThrottlingProxy proxy = ThrottlingProxy.start(node.node.port(), 4, Duration.ZERO);
             KvtierClient near = node.client();
             List<PutReply> _ =
                     near.put(
