@@ -1,23 +1,16 @@
 package io.kvtier.benchmarks;
 
-import io.kvtier.codec.ChunkDecoder;
-import io.kvtier.codec.ChunkEncoder;
 import io.kvtier.codec.DecodedChunk;
-import io.kvtier.codec.KvBlock;
-import io.kvtier.codec.frame.DecodeLimits;
-import io.kvtier.codec.frame.FrameBytes;
-import io.kvtier.codec.frame.FrameHeader;
-import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Geometry;
-import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.profile.DataFree;
 import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.profile.ProfileFile;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -51,51 +44,35 @@ public class ChunkBenchmark {
     String profile = "";
 
     private final Geometry geometry = SampleCache.geometry();
-    private final Namespace namespace = Namespace.adaptive(Digest.ZERO, geometry);
-    private KvBlock block = KvBlock.allocate(geometry, FIRST_POSITION, TOKENS);
-    private final KvBlock target = KvBlock.allocate(geometry, FIRST_POSITION, TOKENS);
-    private ChunkEncoder encoder = new ChunkEncoder(namespace, DataFree.of(geometry));
-    private ChunkDecoder decoder = new ChunkDecoder(namespace, DataFree.of(geometry));
-    private MemorySegment frame = MemorySegment.NULL;
+    private @Nullable CodedChunk chunk;
 
     /** Reads the block and the profile, and encodes. */
     @Setup
     public void setUp() throws IOException {
-        block = new SampleCache().block(FIRST_POSITION, TOKENS);
         Profile used = profile.equals("data-free") ? DataFree.of(geometry) : read(profile);
-        encoder = new ChunkEncoder(namespace, used);
-        decoder = new ChunkDecoder(namespace, used);
-        frame = MemorySegment.ofArray(encode());
+        chunk = new CodedChunk(used, new SampleCache().block(FIRST_POSITION, TOKENS));
     }
 
     /** Encodes all parts. */
     @Benchmark
     public byte[] encode() {
-        return encoder.encode(Digest.ZERO, Digest.ZERO, block);
+        return chunk().encode();
     }
 
     /** Decodes the base of all tokens. */
     @Benchmark
     public DecodedChunk decodeBase() {
-        return decode(1);
+        return chunk().decode(1);
     }
 
     /** Decodes every part: rung 1, and rung 2 of the tail. */
     @Benchmark
     public DecodedChunk decodeWhole() {
-        return decode(4);
+        return chunk().decode(4);
     }
 
-    private DecodedChunk decode(int parts) {
-        FrameHeader header = FrameBytes.readHeader(frame, DecodeLimits.defaults());
-        decoder.begin(header);
-        long at = header.headerBytes();
-        for (int i = 0; i < header.firstSegment(parts); i++) {
-            int bytes = header.segments().get(i).bytes();
-            decoder.accept(i, frame.asSlice(at, bytes));
-            at += bytes;
-        }
-        return decoder.finish(target);
+    private CodedChunk chunk() {
+        return Objects.requireNonNull(chunk, "set up");
     }
 
     private Profile read(String kind) throws IOException {

@@ -2,6 +2,7 @@ package io.kvtier.codec;
 
 import io.kvtier.codec.entropy.GaussianTables;
 import io.kvtier.codec.entropy.Rungs;
+import io.kvtier.codec.frame.Part;
 import io.kvtier.codec.profile.Profile;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -11,30 +12,36 @@ import jdk.incubator.vector.VectorSpecies;
 /** Values of quantizer indices: {@code sign(q)(|q| − centroid)·step/3^rung}. */
 final class Reconstruction {
     private static final int CONTEXTS = GaussianTables.CONTEXTS;
+    private static final int CLASSES = 256;
     private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
     private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
     private static final int LANES = INTS.length();
 
     private final float[] centroids;
-    private final float step;
+
+    /** Of class c at rung r: at 256·r + c + 128. */
+    private final float[] steps = new float[Part.RUNGS_MAX * CLASSES];
+
     private final int[] cells = new int[LANES];
 
     Reconstruction(Profile profile) {
         centroids = profile.centroids();
-        step = profile.step();
+        for (int i = 0; i < steps.length; i++) {
+            double octaves = (i % CLASSES + Byte.MIN_VALUE) / 2.0;
+            double scale = Rungs.scale(i / CLASSES);
+            steps[i] = (float) (profile.step() * StrictMath.pow(2, octaves) / scale);
+        }
     }
 
     /** Step of a token of a class at a rung. */
     float step(int tokenClass, int rung) {
-        double octaves = tokenClass / 2.0;
-        return (float) (step * StrictMath.pow(2, octaves) / Rungs.scale(rung));
+        return steps[rung * CLASSES + tokenClass - Byte.MIN_VALUE];
     }
 
     /** Steps of tokens of these classes at a rung. */
     void steps(int[] classes, int rung, float[] out, int tokens) {
         for (int t = 0; t < tokens; t++) {
-            boolean same = t > 0 && classes[t] == classes[t - 1];
-            out[t] = same ? out[t - 1] : step(classes[t], rung);
+            out[t] = step(classes[t], rung);
         }
     }
 
