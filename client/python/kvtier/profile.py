@@ -15,6 +15,7 @@ import numpy as np
 from kvtier import deep
 from kvtier.crc import crc32c
 from kvtier.errors import CorruptChunkError, require, trust
+from kvtier.frame import RUNGS_MAX
 from kvtier.identity import Geometry
 from kvtier.tables import CONTEXTS, INDEX_OF_ONE, TABLES
 
@@ -39,7 +40,11 @@ class ProfileKind(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Level:
-    """A named choice of rungs with what it was measured to cost; NaN = unmeasured."""
+    """A named choice of rungs with what it was measured to cost; NaN = unmeasured.
+
+    far_groups: the layer groups of a frame, ascending, whose heads reach far_rung in far chunks;
+    those of other groups stay one rung lower. None = all reach it.
+    """
 
     name: str
     far_rung: int
@@ -50,6 +55,7 @@ class Level:
     dppl: float = math.nan
     facts_loss: float = math.nan
     distortion: float = math.nan
+    far_groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -218,11 +224,8 @@ def _read(reader: _Reader, head: tuple, profile_id: bytes) -> Profile:
     trust(low <= centre <= high, "class centre", f"{low}..{high}", centre)
     trust(class_table < TABLES, "class table", "0..63", class_table)
     provenance = reader.string()
-    level_rows = []
-    for _ in range(levels):
-        name = reader.string()
-        far, last, tail_rung, _, *measured = reader.take(_LEVEL)
-        level_rows.append(Level(name, far, last, tail_rung, *measured))
+    frame_groups = layer_groups + (kind == ProfileKind.DEEP)
+    level_rows = tuple(_read_level(reader, frame_groups) for _ in range(levels))
     loss_rows = tuple(LossPoint(*reader.take("<4f")) for _ in range(loss))
     centroids = reader.array("<f4", TABLES * CONTEXTS, "profile centroids")
     points = tuple(reader.take("<If") for _ in range(curve))
@@ -244,12 +247,24 @@ def _read(reader: _Reader, head: tuple, profile_id: bytes) -> Profile:
         centre,
         class_table,
         provenance,
-        tuple(level_rows),
+        level_rows,
         loss_rows,
         points,
         profile_id,
         deep.read(reader, groups, head_groups) if kind == ProfileKind.DEEP else None,
     )
+
+
+def _read_level(reader: _Reader, layer_groups: int) -> Level:
+    name = reader.string()
+    far, last, tail, count, *measured = reader.take(_LEVEL)
+    where = f"level {name}"
+    trust(max(far, last, tail) < RUNGS_MAX, f"rungs of {where}", "0..3", (far, last, tail))
+    groups = reader.take(f"<{count}H")
+    trust(count == 0 or far > 0, f"far rung of {where}, which names groups", "1 or more", far)
+    ascending = all(a < b for a, b in zip(groups, (*groups[1:], layer_groups)))
+    trust(ascending, f"groups of {where}", f"ascending, below {layer_groups}", groups)
+    return Level(name, far, last, tail, *measured, far_groups=groups)
 
 
 def _read_group(reader: _Reader, index: int) -> ProfileGroup:
@@ -326,8 +341,9 @@ def to_bytes(profile: Profile) -> bytes:
     out += _string(profile.provenance)
     for level in profile.levels:
         measured = (level.bits_per_element, level.kl, level.dppl, level.facts_loss)
-        rungs = (level.far_rung, level.last_rung, level.tail_rung, 0)
+        rungs = (level.far_rung, level.last_rung, level.tail_rung, len(level.far_groups))
         out += _string(level.name) + struct.pack(_LEVEL, *rungs, *measured, level.distortion)
+        out += struct.pack(f"<{len(level.far_groups)}H", *level.far_groups)
     for point in profile.loss:
         out += struct.pack("<4f", point.distortion, point.kl, point.dppl, point.facts_loss)
     out += profile.centroids.astype("<f4").tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import samples
 
 from kvtier.data_free import data_free, statistics
-from kvtier.errors import InvalidRequestError, KvtierError
+from kvtier.errors import CorruptChunkError, InvalidRequestError, KvtierError
 from kvtier.profile import Level, LossPoint, ProfileKind, parse, to_bytes
 
 
@@ -19,16 +20,29 @@ def test_file_reads_what_was_written() -> None:
     profile = samples.trained(shape, ProfileKind.HEAD)
     profile = replace(
         profile,
-        levels=(Level("good", 0, 1, 2, 0.7, 0.005, 0.01, 0.02, 3.0),),
+        levels=(
+            Level("half", 1, 1, 2, far_groups=(0, 1)),
+            Level("good", 0, 1, 2, 0.7, 0.005, 0.01, 0.02, 3.0),
+        ),
         loss=(LossPoint(0.5, 0.25, 0.125, 0.0),),
     )
     data = to_bytes(profile)
     read = parse(data, shape)
     assert read.id == hashlib.sha256(data).digest()
     assert to_bytes(read) == data
-    assert read.levels[0].name == "good" and read.loss == profile.loss
+    assert read.levels[0].far_groups == (0, 1) and math.isnan(read.levels[0].kl)
+    assert read.levels[1].name == "good" and read.loss == profile.loss
     assert read.octaves(6, 4).tolist() == [-0.5, -0.5, 0, 0]
     assert np.array_equal(read.groups[3].analysis, profile.groups[3].analysis)
+
+
+@pytest.mark.parametrize("far, groups", [(0, (0,)), (1, (1, 0)), (1, (1, 1)), (1, (0, 9)), (4, ())])
+def test_levels_that_name_no_rung_or_group_are_refused(far: int, groups: tuple[int, ...]) -> None:
+    shape = samples.geometry()
+    bad = (Level("bad", far, 1, 2, far_groups=groups),)
+    data = to_bytes(replace(samples.trained(shape, ProfileKind.LAYER), levels=bad))
+    with pytest.raises(CorruptChunkError, match="level bad"):
+        parse(data, shape)
 
 
 def test_damaged_files_are_refused() -> None:

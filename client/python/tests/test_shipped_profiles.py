@@ -75,13 +75,20 @@ def test_shippedProfile_everyField_isAsTheFormatSays(name: str, kind: int, group
     assert reader.at == len(data)
 
 
+def read_level(reader: Reader) -> tuple:
+    row = (reader.text(), *reader.take("BBBB5f"))
+    return (*row, reader.take(f"{row[4]}H"))
+
+
 def check_levels(reader: Reader, head: dict) -> None:
     """Best first: fewer bits, more loss; the bounds rise with the distortion."""
-    rows = [(reader.text(), *reader.take("BBBB5f")) for _ in range(head["levels"])]
+    rows = [read_level(reader) for _ in range(head["levels"])]
     assert len({row[0] for row in rows}) == len(rows) >= 5
     bits, kl = [row[5] for row in rows], [row[6] for row in rows]
     assert bits == sorted(bits, reverse=True) and kl == sorted(kl)
-    assert all(max(row[1:4]) < head["rungs"] and row[4] == 0 for row in rows)
+    for row in rows:
+        assert max(row[1:4]) < head["rungs"]
+        assert list(row[-1]) == sorted({*row[-1]} & {*range(head["layerGroups"])})
     bounds = np.array([reader.take("4f")[:3] for _ in range(head["lossPoints"])])
     assert len(bounds) and (np.diff(bounds, axis=0) >= 0).all()
 

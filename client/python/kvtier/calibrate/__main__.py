@@ -18,18 +18,21 @@ from kvtier.profile import to_bytes
 
 from .cases import Words, held_out_cases
 from .errors import CalibrationError
+from .evaluate import Level
 from .fit import Corpus, FitOptions, fit_all
 from .gather import gather, read_texts
 from .judge import Judge
 from .losses import Measured, coverage, loss_map, measure, summary
 from .model import CausalModel, KvShape
+from .order import group_order, levels_of
 from .profile_file import ProfileText, to_profile
 from .simulate import CodecProfile, class_coding, fit_centroids, sample_coefficients, to_codec
 from .tables import CodeLengths, read_tables
 
 KIND_LAYERS = {"layer": 1, "joint": 3}
-DEFAULT_STEP = {"layer": 0.45, "joint": 0.5}
+DEFAULT_STEP = {"layer": 0.45, "joint": 0.46}
 BLIND_STEP = 0.25
+ORDER_TEXTS = 5
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -114,18 +117,21 @@ def run(args: argparse.Namespace) -> None:
     words = Words.of(args.model)
     if words is None:
         say("facts stay unmeasured: the model folder has no tokenizer")
+    judge = Judge(model)
+    few = dict(list(held_out.items())[:: -(-len(held_out) // ORDER_TEXTS)])
+    first = held_out_cases(model, None, few, args.work, (1, 0))
+    levels = levels_of(group_order(judge, trial, tables, model.shape, first))
     counts = (args.windows, len(held_out) if args.facts is None else args.facts)
     cases = held_out_cases(model, words, held_out, args.work, counts)
     with open(args.rows or os.devnull, "w") as log:
-        rows = measure(Judge(model), trial, tables, model.shape, cases, log=log)
-    report(rows)
+        rows = measure(judge, trial, tables, model.shape, cases, levels, log=log)
+    report(rows, levels)
 
     say("fit on all texts")
     profile = calibrate(corpus, model.shape, options, args.step, tables)
     centre, table = class_coding(profile, sample_coefficients(profile, corpus), tables)
-    text = ProfileText(
-        args.kind, provenance(args, len(texts)), centre, table, summary(rows), loss_map(rows)
-    )
+    made, costs = provenance(args, len(texts)), summary(rows, levels)
+    text = ProfileText(args.kind, made, centre, table, costs, loss_map(rows))
     data = to_bytes(to_profile(profile, model.shape, text))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_bytes(data)
@@ -163,10 +169,10 @@ def calibrate(
     )
 
 
-def report(rows: list[Measured]) -> None:
+def report(rows: list[Measured], levels: tuple[Level, ...]) -> None:
     """What the levels cost, and how well a map made without a text bounds that text."""
     held = coverage(rows) if len({row.document for row in rows}) > 2 else {}
-    for level in summary(rows):
+    for level in summary(rows, levels):
         shares = held.get(level.name, (math.nan,) * 3)
         say(
             f"level {level.name}: {level.bits_per_element:.3f} bit/element, KL {level.kl:.4f}, "

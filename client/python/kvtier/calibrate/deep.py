@@ -100,6 +100,7 @@ def fit_deep(
     levels = tuple(
         Level(level.name, level.far_rung, level.last_rung, level.tail_rung)
         for level in joint.levels
+        if not level.far_groups  # most of what groups have is shared here
     )
     draft = replace(
         joint, kind=ProfileKind.DEEP, step=step, groups=groups, deep=deep, levels=levels, loss=()

@@ -3,12 +3,13 @@ comes back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 
-from kvtier.plan import FAR, LAST
+from kvtier.plan import Importance
 
 from .fit import group_rows, merge_keys_values
 from .model import KvShape, from_rows, rotate, to_rows
@@ -25,25 +26,46 @@ PARTS = ((0, "all"), (1, "tail"), (2, "tail"), (1, "head"))
 
 @dataclass(frozen=True)
 class Level:
-    """A reader's choice of rungs: of far chunks, of the last chunk, of its last tokens."""
+    """A reader's choice of rungs: of far chunks, of the last chunk, of its last tokens.
+
+    far_groups: whose heads reach `far` in far chunks, others stay one rung lower; none = all do.
+    Where all three rungs are the same, the last chunk is like any other.
+    """
 
     name: str
     far: int
     last: int
     tail: int
+    far_groups: tuple[int, ...] = ()
 
-    def rungs(self, tokens: int) -> Tensor:
-        """Rung of each token `[tokens]`."""
-        out = torch.full((tokens,), self.far)
-        out[-CHUNK:] = self.last
-        out[-TAIL:] = self.tail
+    @property
+    def has_recency(self) -> bool:
+        return not self.far == self.last == self.tail
+
+    def far_head(self, group: int) -> int:
+        """Rung of the heads of far chunks."""
+        return self.far - (len(self.far_groups) > 0 and group not in self.far_groups)
+
+    def rungs(self, tokens: int, group: int) -> Tensor:
+        """Rung of each token `[tokens]` of a group."""
+        out = torch.full((tokens,), self.far_head(group))
+        for start in range(0, tokens, CHUNK):
+            end = min(start + CHUNK, tokens)
+            out[max(end - TAIL, start) : end] = self.far
+        if self.has_recency:
+            out[(tokens - 1) // CHUNK * CHUNK :] = self.last
+            out[-TAIL:] = self.tail
         return out
 
-    def sends(self, rung: int, span: str, last: bool) -> bool:
-        """Whether a part of the last chunk, or of another, is sent."""
-        head = self.last if last else self.far
+    def sends(self, rung: int, span: str, last: bool, group: int) -> bool:
+        """Whether a group's part of the last chunk, or of another, is sent."""
+        head = self.last if last and self.has_recency else self.far_head(group)
         tail = self.tail if last else self.far
         return rung <= (tail if span == "tail" else head)
+
+    def without_recency(self) -> Level:
+        """The same for a reader to whom the last chunk is like any other."""
+        return replace(self, name=f"{self.name}, no recency", last=self.far, tail=self.far)
 
 
 RECENT = Level("recent", 0, 1, 2)
@@ -53,9 +75,10 @@ FLAT = Level("flat", 0, 0, 0)
 def importance(tokens: int) -> Tensor:
     """Weights `[tokens]` of squared errors, as the planner's: the chunk that ends the request and
     its tail count more."""
-    out = torch.full((tokens,), float(FAR.head))
-    out[-CHUNK:] = LAST.head
-    out[-TAIL:] = LAST.tail
+    far, last = (Importance.by_position(index, 2) for index in range(2))
+    out = torch.full((tokens,), float(far.head))
+    out[-CHUNK:] = last.head
+    out[-TAIL:] = last.tail
     return out
 
 
@@ -80,11 +103,11 @@ class Coded:
     def bits_per_element(self, level: Level) -> float:
         """Sent at a level, of what a reader needs."""
         total = 0.0
-        for chunk in range(self.bits.shape[1]):
-            last = chunk == self.bits.shape[1] - 1
+        groups, chunks, _ = self.bits.shape
+        for group, chunk in itertools.product(range(groups), range(chunks)):
             for part, (rung, span) in enumerate(PARTS):
-                if level.sends(rung, span, last):
-                    total += (self.bits[:, chunk, part] * self.needed[:, chunk]).sum().item()
+                if level.sends(rung, span, chunk == chunks - 1, group):
+                    total += (self.bits[group, chunk, part] * self.needed[group, chunk]).item()
         return total / self.elements
 
     @cached_property
@@ -94,8 +117,10 @@ class Coded:
 
     def distortion(self, level: Level) -> float:
         """What a level leaves: `errors` by importance, an element."""
-        tokens = self.errors.shape[2]
-        left = self.errors.sum(0).gather(0, level.rungs(tokens)[None])[0]
+        groups, _, tokens = self.errors.shape
+        left = torch.zeros(tokens)
+        for group in range(groups):
+            left += self.errors[group].gather(0, level.rungs(tokens, group)[None])[0]
         return (left * importance(tokens)).sum().item() / (self.keys.numel() + self.values.numel())
 
 
@@ -135,9 +160,9 @@ def decode(
 ) -> tuple[Tensor, Tensor]:
     """The cache that a reader at a level gets, float16 as given to `encode`."""
     layers, tokens = coded.keys.shape[:2]
-    rung = level.rungs(tokens)
     rows = torch.empty(layers, tokens, 2 * shape.row)
-    for group, symbols in zip(profile.groups, coded.symbols):
+    for index, (group, symbols) in enumerate(zip(profile.groups, coded.symbols)):
+        rung = level.rungs(tokens, index)
         back = group.mean + reconstruct(profile, symbols, rung) @ group.synthesis
         rows[list(group.layers)] = back.unflatten(-1, (len(group.layers), -1)).transpose(0, 1)
     keys, values = from_rows(shape, rows.unflatten(-1, (2, -1)).transpose(1, 2))

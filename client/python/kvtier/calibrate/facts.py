@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 FACTS = 12
+CODES = "The access code of"
+SECRETS = "The secret word of"
 NAMES = (
     "Agnes Albin Beatrix Cedric Clemens Dorothea Edgar Felicia Gideon Harriet Isidor Jolanda Konrad"
     " Leonie Magnus Nadine Oswald Petra Quentin Rosalind Silas Theodora Ulrich Wanda"
@@ -31,9 +33,15 @@ class Question:
 
 
 def hide_facts(
-    ids: np.ndarray, tokens: int, encode: Encode, decode: Callable[[list[int]], str], seed: int
+    ids: np.ndarray,
+    tokens: int,
+    encode: Encode,
+    decode: Callable[[list[int]], str],
+    seed: int,
+    kinds: tuple[str, ...] = (CODES, SECRETS),
 ) -> tuple[np.ndarray, tuple[Question, ...]]:
-    """A context of `tokens` ids, cut from `ids`, with six codes and six words among its sentences.
+    """A context of `tokens` ids, cut from `ids`, with twelve facts of these kinds by turns among
+    its sentences.
 
     `encode` gives ids without special tokens. Facts are spread evenly; each follows the end of a
     sentence where one is near.
@@ -43,10 +51,9 @@ def hide_facts(
     words = rng.choice(WORDS, FACTS, replace=False)
     sentences, questions = [], []
     for index, name in enumerate(names):
-        if index % 2 == 0:
-            what, answer = f"The access code of {name} is", f" {rng.integers(10000, 100000)}"
-        else:
-            what, answer = f"The secret word of {name} is", f" {words[index]}"
+        kind = kinds[index % len(kinds)]
+        what = f"{kind} {name} is"
+        answer = f" {rng.integers(10000, 100000) if kind == CODES else words[index]}"
         sentences.append(encode(f" {what}{answer}."))
         questions.append(Question(np.array(encode(f"\n{what}")), np.array(encode(answer))))
     prose = tokens - sum(len(sentence) for sentence in sentences)

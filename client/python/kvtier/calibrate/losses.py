@@ -21,13 +21,8 @@ from .model import KvShape
 from .simulate import CodecProfile
 from .tables import CodeLengths
 
-LEVELS = (
-    Level("best", 1, 1, 2),
-    RECENT,
-    Level("near", 0, 1, 1),
-    Level("tail", 0, 0, 2),
-    FLAT,
-)
+BEST = Level("best", 1, 1, 2)
+LEVELS = (BEST, RECENT, Level("near", 0, 1, 1), Level("tail", 0, 0, 2), FLAT)
 SHARE = 0.95
 MARGIN = 1.25
 POINTS = 16
@@ -107,11 +102,12 @@ def summary(rows: list[Measured], levels: tuple[Level, ...] = LEVELS) -> list[Me
                 level.far,
                 level.last,
                 level.tail,
-                float(np.mean([row.bits for row in at])),
-                float(np.mean([row.kl for row in text])),
-                math.expm1(np.mean([row.dnll for row in text])),
-                1 - decoded / exact if exact else math.nan,
-                float(np.mean([row.distortion for row in at])),
+                far_groups=level.far_groups,
+                bits_per_element=float(np.mean([row.bits for row in at])),
+                kl=float(np.mean([row.kl for row in text])),
+                dppl=math.expm1(np.mean([row.dnll for row in text])),
+                facts_loss=1 - decoded / exact if exact else math.nan,
+                distortion=float(np.mean([row.distortion for row in at])),
             )
         )
     return out
@@ -123,18 +119,18 @@ def loss_map(rows: list[Measured]) -> list[LossPoint]:
     The divergence follows a power of D, fitted over all cases; perplexity and facts, whose changes
     are mostly chance, its square root. A case cannot tell less than one answer token, so one more
     is taken as lost than was seen. A bound is that shape times a factor: for each level the
-    conformal quantile of its cases' ratios to the shape (the ⌈(n + 1)·0.95⌉-th smallest of n; the
-    largest times 1.25 where n < 19), and of the levels the largest factor. A reader takes the
-    first point whose distortion is not below its own; beyond the last, at 1.5 times the largest
-    distortion seen, loss is unmeasured.
+    conformal quantile of the documents' worst ratios to the shape (the ⌈(n + 1)·0.95⌉-th smallest
+    of n; the largest times 1.25 where n < 19), since cases of one document are alike, and of the
+    levels the largest factor. A reader takes the first point whose distortion is not below its
+    own; beyond the last, at 1.5 times the largest distortion seen, loss is unmeasured.
     """
     text = [row for row in rows if not math.isnan(row.kl)]
     asked = [row for row in rows if not math.isnan(row.facts_loss)]
     shape = _Power.fit(text)
-    kl = _factor([(row.level, row.kl / shape.at(row.distortion)) for row in text])
-    dppl = _factor([(row.level, row.dppl / shape.root(row.distortion)) for row in text])
+    kl = _factor([(row, row.kl / shape.at(row.distortion)) for row in text])
+    dppl = _factor([(row, row.dppl / shape.root(row.distortion)) for row in text])
     lost = [(row, row.facts_loss + 1 / row.exact) for row in asked]
-    facts = _factor([(row.level, loss / shape.root(row.distortion)) for row, loss in lost])
+    facts = _factor([(row, loss / shape.root(row.distortion)) for row, loss in lost])
     seen = [row.distortion for row in rows]
     grid = np.geomspace(min(seen), BEYOND * max(seen), POINTS)
     points = [
@@ -166,12 +162,14 @@ class _Power:
         return math.sqrt(self.at(distortion))
 
 
-def _factor(ratios: list[tuple[str, float]]) -> float:
-    """The largest over the levels of the quantiles of their ratios; NaN of none."""
-    by_level: dict[str, list[float]] = {}
-    for level, ratio in ratios:
-        by_level.setdefault(level, []).append(max(ratio, 0.0))
-    return max((conformal(values) for values in by_level.values()), default=math.nan)
+def _factor(ratios: list[tuple[Measured, float]]) -> float:
+    """The largest over the levels of the quantiles of their documents' ratios; NaN of none."""
+    worst: dict[str, dict[str, float]] = {}
+    for row, ratio in ratios:
+        at = worst.setdefault(row.level, {})
+        at[row.document] = max(ratio, at.get(row.document, 0.0))
+    every = [conformal(list(at.values())) for at in worst.values()]
+    return max(every, default=math.nan)
 
 
 def conformal(values: list[float], share: float = SHARE) -> float:
@@ -196,15 +194,18 @@ def coverage(rows: list[Measured]) -> dict[str, tuple[float, float, float]]:
     for document in {row.document for row in rows}:
         points = loss_map([row for row in rows if row.document != document])
         for row in (row for row in rows if row.document == document):
-            at = bound(points, row.distortion)
-            held.setdefault(row.level, []).append(
-                (
-                    _within(row.kl, at.kl),
-                    _within(row.dppl, at.dppl),
-                    _within(row.facts_loss, at.facts_loss),
-                )
-            )
+            held.setdefault(row.level, []).append(within(row, points))
     return {level: _means(shares) for level, shares in held.items()}
+
+
+def within(row: Measured, points: list[LossPoint]) -> tuple[float, float, float]:
+    """Whether KL, ΔPPL and facts of a case are within its bounds: 1, 0, NaN = not measured."""
+    at = bound(points, row.distortion)
+    return (
+        _within(row.kl, at.kl),
+        _within(row.dppl, at.dppl),
+        _within(row.facts_loss, at.facts_loss),
+    )
 
 
 def _within(loss: float, limit: float) -> float:

@@ -278,7 +278,9 @@ def test_command_withoutGradients_needsNone(tiny_model, texts, tmp_path):
     profile = parse(out.read_bytes())
     assert not list((tmp_path / "w").glob("*gradients*"))
     assert all(not group.probe.any() for group in profile.groups)
-    assert [level.name for level in profile.levels] == [level.name for level in LEVELS]
+    assert {level.name for level in profile.levels} > {level.name for level in LEVELS}
+    half = next(level for level in profile.levels if level.name == "half")
+    assert half.far_rung == 1 and len(half.far_groups) == round(0.5 * profile.layer_groups)
     assert profile.octaves(0, 1024)[0] < profile.octaves(0, 1024)[30] < 0
 
 
@@ -353,6 +355,18 @@ def test_encode_finerLevel_costsMoreAndDistortsLess():
     fine_keys, fine_values = decode(profile, shape, coded, levels[2])
     assert torch.equal(fine_keys[:, 0], keys[:, 0])
     assert (fine_values.float() - values.float()).abs().max() < 0.2
+
+
+def test_level_farGroups_refineTheirHeadsAlone():
+    some = Level("some", 1, 1, 2, (1,))
+    assert some.rungs(512, 1).unique_consecutive().tolist() == [1, 2]
+    others = some.rungs(512, 0).unique_consecutive(return_counts=True)
+    assert others[0].tolist() == [0, 1, 2] and others[1].tolist() == [224, 256, 32]
+    assert some.sends(1, "head", False, 1) and not some.sends(1, "head", False, 0)
+    assert some.sends(1, "tail", False, 0) and some.sends(2, "tail", True, 0)
+    even = some.without_recency()
+    assert even.rungs(512, 0).tolist() == [*[0] * 224, *[1] * 32] * 2
+    assert not even.sends(1, "head", True, 0) and not even.sends(2, "tail", True, 1)
 
 
 def test_encode_tokensOutOfTheWindow_costNothing():

@@ -68,11 +68,14 @@ final class CacheCodec {
                                     header,
                                     chunk.frame(),
                                     target,
-                                    part ->
-                                            got.parts().has(part)
-                                                    && got.grade().uses(header.parts().get(part))));
+                                    segment -> isWanted(got, header, segment)));
         }
         return run(tasks);
+    }
+
+    private static boolean isWanted(Delivery.Chunk got, FrameHeader header, int segment) {
+        int part = header.segments().get(segment).part();
+        return got.parts().has(part) && got.grade().uses(header.parts().get(part));
     }
 
     private static List<DecodedChunk> run(List<Callable<DecodedChunk>> tasks) {
@@ -94,14 +97,14 @@ final class CacheCodec {
         }
     }
 
-    /** Decodes the given parts of one frame into its place in the cache. */
+    /** Decodes the given segments of one frame into its place in the cache. */
     DecodedChunk decode(
-            FrameHeader header, MemorySegment frame, CacheFile target, IntPredicate parts) {
+            FrameHeader header, MemorySegment frame, CacheFile target, IntPredicate segments) {
         FrameCodec.Decoder decoder = codec.decoder();
         decoder.begin(header);
         for (int s = 0; s < header.segments().size(); s++) {
-            SegmentEntry entry = header.segments().get(s);
-            if (parts.test(entry.part())) {
+            if (segments.test(s)) {
+                SegmentEntry entry = header.segments().get(s);
                 decoder.accept(s, frame.asSlice(header.offset(s), entry.bytes()));
             }
         }

@@ -117,7 +117,7 @@ final class DecodeCommand implements Callable<Integer> {
             CacheFile cache = prompt.prefix(prompt.tokens().length, arena);
             for (int i = 0; i < keys.size(); i++) {
                 Path path = folder.frame(i);
-                ReceivedFrame got = ReceivedFrame.read(path, request.grade(i, keys.size()));
+                ReceivedFrame got = ReceivedFrame.read(path, request.chunk(i, keys.size()));
                 check(
                         got.header().key().equals(keys.get(i)),
                         path + ": chunk key",
@@ -147,7 +147,7 @@ final class DecodeCommand implements Callable<Integer> {
     private static void decode(CacheCodec codec, ReceivedFrame got, CacheFile cache, Path path) {
         try {
             DecodedChunk _ =
-                    codec.decode(got.header(), got.frame(), cache, part -> got.parts().has(part));
+                    codec.decode(got.header(), got.frame(), cache, got.segments()::contains);
         } catch (CorruptChunkException e) {
             throw new InvalidRequestException(path + " is damaged: " + e.getMessage());
         }

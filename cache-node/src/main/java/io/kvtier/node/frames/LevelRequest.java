@@ -13,7 +13,7 @@ import java.util.List;
  * @param far of chunks that do not end the request
  * @param last of the chunk that ends it
  */
-public record LevelRequest(String level, Grade far, Grade last) {
+public record LevelRequest(String level, ChunkRequest far, ChunkRequest last) {
     /** Rungs of the levels that calibration names, for profiles that name none. */
     private static final List<Level> USUAL =
             List.of(
@@ -34,8 +34,9 @@ public record LevelRequest(String level, Grade far, Grade last) {
             if (level.name().equals(name)) {
                 return new LevelRequest(
                         name,
-                        new Grade(level.farRung(), level.farRung()),
-                        new Grade(level.lastRung(), level.tailRung()));
+                        new ChunkRequest(
+                                new Grade(level.farRung(), level.farRung()), level.farGroups()),
+                        ChunkRequest.of(new Grade(level.lastRung(), level.tailRung())));
             }
         }
         List<String> names = levels.stream().map(Level::name).toList();
@@ -45,7 +46,7 @@ public record LevelRequest(String level, Grade far, Grade last) {
 
     /** Everything that is stored. */
     public static LevelRequest everything() {
-        Grade all = new Grade(Part.RUNGS_MAX - 1, Part.RUNGS_MAX - 1);
+        ChunkRequest all = ChunkRequest.of(new Grade(Part.RUNGS_MAX - 1, Part.RUNGS_MAX - 1));
         return new LevelRequest("everything", all, all);
     }
 
@@ -55,12 +56,13 @@ public record LevelRequest(String level, Grade far, Grade last) {
     }
 
     /** What is asked of chunk {@code index} of {@code count}. */
-    public Grade grade(int index, int count) {
+    public ChunkRequest chunk(int index, int count) {
         return index == count - 1 ? last : far;
     }
 
     private static Level unmeasured(String name, int far, int last, int tail) {
         float unknown = Float.NaN;
-        return new Level(name, far, last, tail, unknown, unknown, unknown, unknown, unknown);
+        return new Level(
+                name, far, last, tail, List.of(), unknown, unknown, unknown, unknown, unknown);
     }
 }

@@ -38,6 +38,7 @@ public record ProfileReport(ProfileOutline profile, long fileBytes) {
             ObjectNode out = root.withArray("levels").addObject().put("name", level.name());
             out.put("farRung", level.farRung()).put("lastRung", level.lastRung());
             out.put("tailRung", level.tailRung());
+            level.farGroups().forEach(out.withArray("farGroups")::add);
             number(out, "bitsPerElement", level.bitsPerElement());
             loss(out, level.kl(), level.dppl(), level.factsLoss());
             number(out, "distortion", level.distortion());
@@ -99,11 +100,11 @@ public record ProfileReport(ProfileOutline profile, long fileBytes) {
                 profile.levels().isEmpty()
                         ? "\nno levels: it names no choices of rungs\n"
                         : "\nlevels, by rungs of far chunks, the last one, its last tokens;"
-                                + " - = unmeasured\n");
+                                + " - = unmeasured, 1/4 = rung 1 in 4 groups\n");
         if (!profile.levels().isEmpty()) {
             out.append(
                     String.format(
-                            "  %-12s %3s %4s %4s %10s %9s %8s %8s %11s%n",
+                            "  %-12s %4s %4s %4s %10s %9s %8s %8s %11s%n",
                             "name",
                             "far",
                             "last",
@@ -117,9 +118,9 @@ public record ProfileReport(ProfileOutline profile, long fileBytes) {
         for (Level level : profile.levels()) {
             out.append(
                     String.format(
-                            "  %-12s %3d %4d %4d %10s %9s %8s %8s %11s%n",
+                            "  %-12s %4s %4d %4d %10s %9s %8s %8s %11s%n",
                             level.name(),
-                            level.farRung(),
+                            farRung(level),
                             level.lastRung(),
                             level.tailRung(),
                             number("%.3f", level.bitsPerElement()),
@@ -128,6 +129,11 @@ public record ProfileReport(ProfileOutline profile, long fileBytes) {
                             percent(level.factsLoss()),
                             number("%.5f", level.distortion())));
         }
+    }
+
+    private static String farRung(Level level) {
+        int groups = level.farGroups().size();
+        return groups == 0 ? String.valueOf(level.farRung()) : level.farRung() + "/" + groups;
     }
 
     private void lossMap(StringBuilder out) {

@@ -18,6 +18,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * What a request gets of one frame's file: the header and the segments of the parts that it asks
@@ -25,27 +27,32 @@ import java.nio.file.StandardOpenOption;
  *
  * @param header of the frame
  * @param frame as long as the whole, zeros where nothing was asked for
- * @param parts that were asked for and are held
- * @param grade that decodes from them
+ * @param segments that were asked for and are held, ascending
+ * @param grade that decodes from them in every group
  * @param bytes read: what a node would send
  * @param fileBytes of the whole file
  */
 public record ReceivedFrame(
         FrameHeader header,
         MemorySegment frame,
-        PartSet parts,
+        List<Integer> segments,
         Grade grade,
         long bytes,
         long fileBytes) {
     private static final DecodeLimits LIMITS = DecodeLimits.defaults();
 
+    /** Copies the list. */
+    public ReceivedFrame {
+        segments = List.copyOf(segments);
+    }
+
     /**
-     * Reads what a grade asks for.
+     * Reads what is asked for.
      *
      * @throws InvalidRequestException when the file is damaged, saying where
      * @throws IOException when it cannot be read
      */
-    public static ReceivedFrame read(Path path, Grade asked) throws IOException {
+    public static ReceivedFrame read(Path path, ChunkRequest asked) throws IOException {
         try (FileChannel file = FileChannel.open(path, StandardOpenOption.READ)) {
             return read(file, asked);
         } catch (CorruptChunkException e) {
@@ -57,7 +64,7 @@ public record ReceivedFrame(
         }
     }
 
-    private static ReceivedFrame read(FileChannel file, Grade asked) throws IOException {
+    private static ReceivedFrame read(FileChannel file, ChunkRequest asked) throws IOException {
         long size = file.size();
         int known = FrameBytes.bytesToKnowHeader();
         check(size >= known, "frame bytes", "at least " + known, size);
@@ -78,25 +85,26 @@ public record ReceivedFrame(
                 "one of its cuts " + header.cuts(),
                 size);
         int held = header.partsHeld(size);
-        PartSet parts = PartSet.NONE;
-        for (int part = 0; part < held; part++) {
-            parts = asked.uses(header.parts().get(part)) ? parts.with(part, part + 1) : parts;
-        }
+        PartSet whole = PartSet.NONE.with(0, held);
+        List<Integer> segments = new ArrayList<>();
         byte[] frame = new byte[Math.toIntExact(frameBytes)];
-        MemorySegment whole = MemorySegment.ofArray(frame);
-        MemorySegment.copy(head, 0, whole, 0, headerBytes);
+        MemorySegment target = MemorySegment.ofArray(frame);
+        MemorySegment.copy(head, 0, target, 0, headerBytes);
         long received = headerBytes;
         for (int s = 0; s < header.segments().size(); s++) {
             SegmentEntry entry = header.segments().get(s);
-            if (parts.has(entry.part())) {
+            if (entry.part() >= held || !asked.uses(header.parts().get(entry.part()), entry)) {
+                whole = whole.without(entry.part(), entry.part() + 1);
+            } else {
                 int at = Math.toIntExact(header.offset(s));
                 fill(file, at, ByteBuffer.wrap(frame, at, entry.bytes()));
-                FrameBytes.verifySegment(header, s, whole.asSlice(at, entry.bytes()));
+                FrameBytes.verifySegment(header, s, target.asSlice(at, entry.bytes()));
                 received += entry.bytes();
+                segments.add(s);
             }
         }
-        Grade grade = parts.grade(ChunkDirectory.of(header, held));
-        return new ReceivedFrame(header, whole, parts, grade, received, size);
+        Grade grade = whole.grade(ChunkDirectory.of(header, held));
+        return new ReceivedFrame(header, target, segments, grade, received, size);
     }
 
     private static byte[] bytes(FileChannel file, long at, int count) throws IOException {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.frame.Part;
+import io.kvtier.codec.frame.SegmentEntry;
 import io.kvtier.codec.frame.Span;
 import io.kvtier.codec.plan.Grade;
 import io.kvtier.codec.profile.Level;
@@ -52,15 +53,38 @@ class LevelRequestTest {
 
     @Test
     void ofProfile_itsOwnLevelsCount() {
-        List<Level> own = List.of(new Level("mine", 0, 0, 1, 1, 0, 0, 0, 0));
-        assertThat(LevelRequest.of(own, "mine").last()).isEqualTo(new Grade(0, 1));
+        List<Level> own = List.of(new Level("mine", 0, 0, 1, List.of(), 1, 0, 0, 0, 0));
+        assertThat(LevelRequest.of(own, "mine").last()).isEqualTo(ChunkRequest.of(new Grade(0, 1)));
         assertThatThrownBy(() -> LevelRequest.of(own, "recent"))
                 .isInstanceOf(InvalidRequestException.class)
                 .hasMessage("level is 'recent', expected one of the profile's [mine]");
     }
 
+    @Test
+    void farGroups_headsOfTheOthersStayOneRungLower() {
+        List<Level> own = List.of(new Level("some", 1, 1, 2, List.of(2, 5), 1, 0, 0, 0, 0));
+        LevelRequest request = LevelRequest.of(own, "some");
+        ChunkRequest far = request.chunk(0, 2);
+        assertThat(parts(far, segment(0, 2))).containsExactly(0, 1);
+        assertThat(parts(far, segment(0, 3))).containsExactly(0, 1, 3);
+        assertThat(parts(far, segment(5, 1))).containsExactly(0, 1, 3);
+        assertThat(parts(far, segment(6, 4))).containsExactly(0, 1);
+        assertThat(parts(request.chunk(1, 2), segment(6, 4))).containsExactly(0, 1, 2, 3);
+        assertThat(request.withoutRecency().chunk(1, 2)).isEqualTo(far);
+    }
+
     private static List<Integer> parts(LevelRequest request, int index, int count) {
-        Grade grade = request.grade(index, count);
-        return PARTS.stream().filter(grade::uses).map(PARTS::indexOf).toList();
+        return parts(request.chunk(index, count), segment(0, 1));
+    }
+
+    private static List<Integer> parts(ChunkRequest request, SegmentEntry segment) {
+        return PARTS.stream()
+                .filter(part -> request.uses(part, segment))
+                .map(PARTS::indexOf)
+                .toList();
+    }
+
+    private static SegmentEntry segment(int firstLayerGroup, int layerGroups) {
+        return new SegmentEntry(firstLayerGroup, layerGroups, 0, 0, 1, 0, 0, 0);
     }
 }

@@ -98,7 +98,9 @@ public final class ProfileFile {
         int losses = u16(in);
         check(u16(in) == 0, "reserved profile field", 0, "not 0");
         String provenance = string(in);
-        List<Level> levelList = levels(in, levels);
+        Profile.Kind profileKind = Profile.Kind.values()[kind];
+        int frameLayerGroups = profileKind == Profile.Kind.DEEP ? layerGroups + 1 : layerGroups;
+        List<Level> levelList = levels(in, levels, frameLayerGroups);
         List<LossPoint> lossList = losses(in, losses);
         float[] centroids = floats(in, CELLS, "centroid");
         List<Profile.CurvePoint> curve = curve(in, points);
@@ -106,7 +108,6 @@ public final class ProfileFile {
         for (int i = 0; i < layerGroups * headGroups; i++) {
             groups.add(group(in));
         }
-        Profile.Kind profileKind = Profile.Kind.values()[kind];
         Optional<DeepTransform> deep =
                 profileKind == Profile.Kind.DEEP
                         ? Optional.of(DeepSection.read(in, groups, headGroups))
@@ -132,7 +133,7 @@ public final class ProfileFile {
                 deep);
     }
 
-    private static List<Level> levels(ByteBuffer in, int count) {
+    private static List<Level> levels(ByteBuffer in, int count, int layerGroups) {
         List<Level> out = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             String name = string(in);
@@ -140,18 +141,29 @@ public final class ProfileFile {
             int last = u8(in);
             int tail = u8(in);
             check(far < 4 && last < 4 && tail < 4, "rung of level " + name, "0..3", far);
-            check(u8(in) == 0, "reserved field of level " + name, 0, "not 0");
+            int groups = u8(in);
+            check(groups == 0 || far > 0, "far rung of level " + name, "1.. to name groups", far);
+            float[] cost = new float[5];
+            for (int j = 0; j < cost.length; j++) {
+                cost[j] = in.getFloat();
+            }
+            List<Integer> farGroups = ascending(in, groups, layerGroups, "group of level " + name);
             out.add(
                     new Level(
-                            name,
-                            far,
-                            last,
-                            tail,
-                            in.getFloat(),
-                            in.getFloat(),
-                            in.getFloat(),
-                            in.getFloat(),
-                            in.getFloat()));
+                            name, far, last, tail, farGroups, cost[0], cost[1], cost[2], cost[3],
+                            cost[4]));
+        }
+        return out;
+    }
+
+    private static List<Integer> ascending(ByteBuffer in, int count, int end, String what) {
+        List<Integer> out = new ArrayList<>();
+        int before = -1;
+        for (int i = 0; i < count; i++) {
+            int value = u16(in);
+            check(value > before && value < end, what, before + 1 + ".." + (end - 1), value);
+            out.add(value);
+            before = value;
         }
         return out;
     }
