@@ -200,10 +200,10 @@ final class ChunkLog {
     /**
      * Makes all deaths durable that the index knows of, and with them whatever superseded the dead.
      *
-     * @param doomed segments whose dead need no mention, since the caller removes them before it
-     *     does anything else
+     * <p>Also those in segments that are about to be removed: a removal may fail, and of several
+     * that the power interrupts some may be undone, which would bring their dead back.
      */
-    void flushDeaths(Set<Integer> doomed) throws IOException, NoRoomException {
+    void flushDeaths() throws IOException, NoRoomException {
         flushing.lock();
         try {
             requireRescued();
@@ -213,7 +213,7 @@ final class ChunkLog {
             List<Long> places = new ArrayList<>();
             for (long place : killed) {
                 int segment = (int) (place >>> 32);
-                if (!doomed.contains(segment) && segments.containsKey(segment)) {
+                if (segments.containsKey(segment)) {
                     places.add(place);
                 }
             }

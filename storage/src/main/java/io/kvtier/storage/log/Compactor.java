@@ -6,9 +6,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
@@ -271,12 +269,10 @@ final class Compactor {
     }
 
     private void remove(List<Segment> empty) throws IOException, NoRoomException {
-        Set<Integer> doomed = new HashSet<>();
-        empty.forEach(each -> doomed.add(each.id()));
         for (Segment segment : empty) {
             keepDeaths(segment);
         }
-        log.flushDeaths(doomed);
+        log.flushDeaths();
         log.remove(empty);
     }
 

@@ -88,7 +88,7 @@ final class IndexKeeper {
             stale = true;
             Changes changes = index.takeChanges(each -> settled.contains(each.id()), all);
             // Only then may the database forget the dead, or what is superseded.
-            chunks.flushDeaths(Set.of());
+            chunks.flushDeaths();
             target.checkpoint(changes, new Coverage(chunks.lastId(), generation, settled));
             stale = false;
         } catch (LostException | IOException | NoRoomException | UnavailableException e) {

@@ -16,7 +16,6 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Locale;
-import java.util.Set;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -291,7 +290,7 @@ final class LogEngine {
             if (held == null || !index.remove(key, held)) {
                 return false;
             }
-            chunks.flushDeaths(Set.of());
+            chunks.flushDeaths();
             return true;
         } catch (IOException e) {
             throw writes.fail(e);
