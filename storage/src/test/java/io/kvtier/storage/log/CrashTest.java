@@ -32,7 +32,10 @@ class CrashTest {
     private static final long BYTES_MAX = 1L << 20;
     private static final int KEYS = 20;
     private static final int HOT_KEYS = 5;
-    private static final int CYCLES = 200;
+    private static final int CRASHES = 200;
+
+    /** Ways in which one crash may leave what was not synced. */
+    private static final int WRECKS = 3;
 
     @TempDir Path folder;
 
@@ -52,7 +55,7 @@ class CrashTest {
 
     @Test
     void crash_atRandomPointsOfCompaction_losesNothingAndResurrectsNothing() throws IOException {
-        for (int cycle = 0; cycle < CYCLES; cycle++) {
+        for (int cycle = 0; crashes < CRASHES; cycle++) {
             LogChunkStore store = open(cycle);
             int steps = 5 + random.nextInt(15);
             for (int step = 0; step < steps; step++) {
@@ -63,12 +66,11 @@ class CrashTest {
             crash(store);
         }
         assertThat(moved).as("bytes copied by compaction").isPositive();
-        assertThat(crashes).as("in the middle of compaction").isGreaterThan(CYCLES / 2);
     }
 
     @Test
     void crash_atRandomPointsOfAnything_losesNothingAndResurrectsNothing() throws IOException {
-        for (int cycle = 0; cycle < CYCLES; cycle++) {
+        for (int cycle = 0; crashes < CRASHES; cycle++) {
             LogChunkStore store = open(cycle);
             medium.operationsLeft = random.nextInt(400);
             for (int step = 0; step < 60 && !medium.isDead(); step++) {
@@ -76,7 +78,86 @@ class CrashTest {
             }
             crash(store);
         }
-        assertThat(crashes).as("in the middle of something").isGreaterThan(CYCLES / 2);
+    }
+
+    /**
+     * Compaction removes segments of which one names the dead of the other. Whichever removals the
+     * power undoes, and whether or not the index is there to tell: what was removed stays away.
+     */
+    @Test
+    void crash_atEachOperationOfCompaction_bringsNothingBackThatWasRemoved() throws IOException {
+        boolean completed = false;
+        int operations = 0;
+        while (!completed) {
+            completed = true;
+            for (int wreck = 0; wreck < WRECKS; wreck++) {
+                Path run = Files.createDirectory(folder.resolve(operations + "-" + wreck));
+                medium = new FaultyMedium(random.nextLong());
+                LogChunkStore store = open(run, medium);
+                fillSegments(store);
+                medium.operationsLeft = operations;
+                compactUntilDead(store);
+                completed &= !medium.isDead();
+                crash(store);
+
+                Path withoutIndex = folder.resolve(operations + "-" + wreck + "-without-index");
+                Logs.copyTree(run, withoutIndex);
+                Logs.deleteTree(withoutIndex.resolve("index"));
+                assertHoldsWhatIsKept(run, operations, wreck);
+                assertHoldsWhatIsKept(withoutIndex, operations, wreck);
+                Logs.deleteTree(run);
+                Logs.deleteTree(withoutIndex);
+            }
+            operations++;
+        }
+        assertThat(moved).as("bytes copied by compaction").isPositive();
+        assertThat(operations).as("operations of compaction").isGreaterThan(20);
+    }
+
+    private LogChunkStore open(Path run, Medium on) {
+        LogStoreOptions options = LogStoreOptions.of(run, BYTES_MAX);
+        return new LogChunkStore(pool, options, Logs.surroundings(), on);
+    }
+
+    /**
+     * Four segments of three values. Of the first two nothing lives, and the second one's deaths
+     * records name the first one's dead; of the third and fourth one value each lives.
+     */
+    private void fillSegments(LogChunkStore store) {
+        for (int segment = 0; segment < 4; segment++) {
+            int first = 3 * segment;
+            putOnDisk(store, first);
+            if (segment > 0) {
+                for (int number = first - 3; number < first; number++) {
+                    if (!isKept(number)) {
+                        assertThat(store.remove(key(number))).isTrue();
+                    }
+                }
+            }
+            putOnDisk(store, first + 1);
+            putOnDisk(store, first + 2);
+        }
+        putOnDisk(store, 12);
+        assertThat(store.remove(key(9))).isTrue();
+        assertThat(store.remove(key(10))).isTrue();
+    }
+
+    private static boolean isKept(int number) {
+        return number == 8 || number > 10;
+    }
+
+    private void putOnDisk(LogChunkStore store, int number) {
+        var _ = TestChunks.put(store, pool, key(number), meta(number, 1), Durability.DISK);
+    }
+
+    private void assertHoldsWhatIsKept(Path run, int operations, int wreck) {
+        try (LogChunkStore store = open(run, new FileMedium())) {
+            for (int number = 0; number <= 12; number++) {
+                assertThat(TestChunks.get(store, key(number)).isPresent())
+                        .as("%s after %d operations, wreck %d: %d", run, operations, wreck, number)
+                        .isEqualTo(isKept(number));
+            }
+        }
     }
 
     private LogChunkStore open(int cycle) throws IOException {
