@@ -24,6 +24,9 @@ public final class GaussianTables {
     static final int PROBABILITY_BITS = 12;
     static final int SLOTS = 1 << PROBABILITY_BITS;
 
+    /** What encoding the symbol of {@link #CERTAIN} takes: all slots, from the first, no bits. */
+    static final int CERTAIN_OP = SLOTS << PROBABILITY_BITS;
+
     /** Place of symbol 0 among a table's 64 of {@link #encode}; no |h| comes near to it. */
     static final int ENCODE_ZERO = 32;
 

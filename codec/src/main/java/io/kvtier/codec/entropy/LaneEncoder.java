@@ -12,7 +12,6 @@ import java.util.Arrays;
  */
 public final class LaneEncoder {
     private static final int RAW_MAX = 1 << 24;
-    private static final int CERTAIN_OP = GaussianTables.SLOTS << 12;
 
     private final GaussianTables tables = GaussianTables.standard();
 
@@ -114,7 +113,7 @@ public final class LaneEncoder {
 
     private void endRow(int tokens) {
         int padded = (tokens + lanes - 1) & -lanes;
-        Arrays.fill(ops, opCount + tokens, opCount + padded, CERTAIN_OP);
+        Arrays.fill(ops, opCount + tokens, opCount + padded, GaussianTables.CERTAIN_OP);
         opCount += padded;
         elements += tokens;
     }

@@ -51,7 +51,7 @@ final class ScalarCoding implements LaneCoding {
             int digit = fine[from + t] - 3 * q;
             if (tokens.certain[t] != 0) {
                 clean &= digit == 0;
-                ops[at + t] = GaussianTables.SLOTS << 12;
+                ops[at + t] = GaussianTables.CERTAIN_OP;
                 continue;
             }
             clean &= digit >= -1 && digit <= 1;

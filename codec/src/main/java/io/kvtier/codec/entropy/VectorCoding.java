@@ -12,7 +12,6 @@ final class VectorCoding implements LaneCoding {
     private static final VectorSpecies<Integer> EIGHT = IntVector.SPECIES_256;
     private static final VectorShuffle<Integer> REVERSE = VectorShuffle.fromOp(EIGHT, i -> 7 - i);
     private static final int WIDTH = 8;
-    private static final int CERTAIN_OP = GaussianTables.SLOTS << 12;
 
     /** Bits of 2^32 and 2^23 as floats. */
     private static final int TWO_32 = 0x4F800000;
@@ -68,7 +67,7 @@ final class VectorCoding implements LaneCoding {
                             .add(q.abs().min(3));
             context.mul(3).add(place).add(1).intoArray(index, 0);
             IntVector.fromArray(EIGHT, tables.refineEncode, 0, index, 0)
-                    .blend(CERTAIN_OP, certain.lt(0))
+                    .blend(GaussianTables.CERTAIN_OP, certain.lt(0))
                     .intoArray(ops, at + t);
         }
         return rest.refine(rowIndex, tokens, coarse, fine, from, ops, at, wide) && !wrong.anyTrue();
