@@ -1,6 +1,7 @@
 """kvtier: the client of a distributed tier for the KV caches of LLM inference."""
 
-from kvtier.client import DecodedChunk, Match, Prefix, PrefixReader, Tier
+from kvtier.client import DecodedChunk, Match, Prefix, PrefixReader
+from kvtier.config import TierConfig
 from kvtier.deadline import Deadline
 from kvtier.dtype import Dtype
 from kvtier.errors import (
@@ -16,10 +17,13 @@ from kvtier.fetch import Stop
 from kvtier.identity import Geometry, GeometryKind, Namespace, NamespaceKind, Rope
 from kvtier.plan import Grade
 from kvtier.profile import Profile
+from kvtier.tier import Block, ChunkReader, Tier
 from kvtier.wire import Durability, PutReply, PutStatus
 
 __all__ = [
     "AccessDeniedError",
+    "Block",
+    "ChunkReader",
     "CorruptChunkError",
     "Deadline",
     "DeadlineExceededError",
@@ -43,5 +47,6 @@ __all__ = [
     "Rope",
     "Stop",
     "Tier",
+    "TierConfig",
     "UnavailableError",
 ]

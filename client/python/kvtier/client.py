@@ -402,6 +402,15 @@ class PrefixReader:
         self.stop, self.message = (Stop.COMPLETE, "") if match.chunks else (Stop.MISS, "no match")
         self.admitted = 0
         self.bytes = 0
+        self._stream: SegmentStream | None = None
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """End the iteration, from any thread: what was yielded stays, `stop` is UNAVAILABLE."""
+        self._cancelled = True
+        stream = self._stream
+        if stream is not None:
+            stream.fail(UnavailableError("the read was cancelled"))
 
     def __iter__(self) -> Iterator[DecodedChunk]:
         if not self._match.chunks:
@@ -412,6 +421,9 @@ class PrefixReader:
         except KvtierError as error:
             self.stop, self.message = stop_of(error), str(error)
             return
+        self._stream = stream
+        if self._cancelled:
+            self.cancel()
         fetch = PrefixFetch(
             space, self._match.chunks, stream, self._tier.goodput, self._deadline,
             self._tier._decode_seconds, self._grade_max,
@@ -431,6 +443,7 @@ class PrefixReader:
                     break
                 yield decoded
         finally:
+            self._stream = None
             fetch.cancel()
             self._tier._give_stream(space.digest, stream)
             self.admitted, self.bytes = fetch.admitted, fetch.bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from dataclasses import dataclass
@@ -84,6 +85,15 @@ class SegmentStream:
         for request in sorted(self._live):
             self._send(CancelRequest(request).to_bytes())
         self._live.clear()
+
+    def fail(self, error: KvtierError) -> None:
+        """Make the stream useless, from any thread: who waits for a reply gets the error at once.
+
+        Who uses the stream closes it.
+        """
+        self.failure = self.failure or error
+        with contextlib.suppress(queue.Full):  # then the waiting thread is awake anyway
+            self._arrivals.put_nowait(self.failure)
 
     def close(self) -> None:
         """End the stream; the node notices at once."""
