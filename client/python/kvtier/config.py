@@ -89,11 +89,13 @@ class TierConfig:
     def load(
         file: str | Path | None = None,
         environment: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
         **keywords: Any,
     ) -> TierConfig:
         """The configuration of file (by default `$KVTIER_CONFIG`, if set), environment, keywords.
 
-        Raises InvalidRequestError that names what is wrong and where it stands.
+        settings: an engine's, which rank with the keywords and have the names of YAML. Raises
+        InvalidRequestError that names what is wrong and where it stands.
         """
         environment = os.environ if environment is None else environment
         path = file or environment.get(FILE_VARIABLE)
@@ -103,6 +105,7 @@ class TierConfig:
         named = {PREFIX + name.upper(): name for name in _NAMES}
         present = {key: environment[key] for key in named if key in environment}
         values |= _checked(present, named, "the environment")
+        values |= _checked(settings or {}, {_camel(n): n for n in _NAMES}, "the engine's settings")
         values |= _checked(keywords, {n: n for n in _NAMES}, "the arguments")
         return TierConfig(**values)
 

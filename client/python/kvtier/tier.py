@@ -22,12 +22,13 @@ import numpy as np
 from kvtier import client
 from kvtier.client import DecodedChunk, Match, PrefixReader
 from kvtier.config import TierConfig
+from kvtier.data_free import data_free
 from kvtier.deadline import Deadline
 from kvtier.decoder import decode_opaque
-from kvtier.encoder import ChunkId, encode_opaque
+from kvtier.encoder import ChunkId, encode_chunk, encode_opaque
 from kvtier.errors import InvalidRequestError, require, trust
 from kvtier.fetch import ChunkRef, FetchedChunk, Stop
-from kvtier.identity import Geometry, Namespace, token_array, token_digest
+from kvtier.identity import Geometry, Namespace, NamespaceKind, token_array, token_digest
 from kvtier.plan import BEST, Grade
 from kvtier.profile import Profile, parse
 from kvtier.tensors import copy_into, to_numpy, view_for_writing
@@ -184,9 +185,7 @@ class Tier(client.Tier):
 
         Adaptive namespaces use `profile`, or that of the configuration if it fits.
         """
-        own = self.profile_of_config
-        if profile is None and own is not None and own.shape == namespace.geometry.shape_digest:
-            profile = own
+        profile = profile or self.profile_for(namespace)
         options.setdefault("durability", self.config.put_durability)
         options.setdefault("deadline", self.config.save_timeout)
         k, v = to_numpy(k, "k"), to_numpy(v, "v")
@@ -223,7 +222,7 @@ class Tier(client.Tier):
     def grade(self, namespace: Namespace) -> Grade:
         """The best grade that a read asks for by the configuration's level."""
         name, profile = self.config.level, self.profile_of_config
-        if name == "best" or namespace.kind.name == "EXACT":
+        if name == "best" or namespace.kind == NamespaceKind.EXACT:
             return BEST
         levels = {level.name: level for level in profile.levels} if profile else {}
         known = ", ".join(["best", *levels])
@@ -269,6 +268,26 @@ class Tier(client.Tier):
         """Stream the opaque blocks of a match: an iterable of `Block`, in order."""
         until = deadline if isinstance(deadline, Deadline) else Deadline.after(deadline)
         return BlockReader(self, match, until, BEST, None)
+
+    def profile_for(self, namespace: Namespace) -> Profile | None:
+        """What encodes chunks of a namespace: the configuration's profile if it fits."""
+        if namespace.kind != NamespaceKind.ADAPTIVE:
+            return None
+        own = self.profile_of_config
+        if own is not None and own.shape == namespace.geometry.shape_digest:
+            return own
+        return data_free(namespace.geometry)
+
+    def encode(self, namespace: Namespace, chunk: ChunkId, k: Any, v: Any) -> bytes:
+        """The frame of one chunk's K and V, as `put` makes it."""
+        profile = self.profile_for(namespace)
+        if profile is not None:
+            self.use(profile)
+        return encode_chunk(namespace, profile, chunk, to_numpy(k, "k"), to_numpy(v, "v"))
+
+    def encode_block(self, namespace: Namespace, chunk: ChunkId, data: np.ndarray) -> bytes:
+        """The frame of one opaque block."""
+        return encode_opaque(namespace, chunk, data)
 
     def put_blocks(
         self, namespace: Namespace, chunks: Iterable[tuple[ChunkId, np.ndarray]]
