@@ -14,7 +14,8 @@ percent; of facts the answer tokens `asked`, predicted from the `exact` cache, f
 one), then means and sums over all. WORK keeps exact caches between runs.
 
 Where layers differ, the metadata `rope_theta` and `window` are lists, a number for every layer.
-`kvtier codec` does not read such lists yet: it refuses caches of models like Gemma 3.
+`roundtrip` leaves out what no query behind the context can see, so decoded caches may be zero
+there.
 """
 
 from __future__ import annotations

@@ -13,7 +13,14 @@ from kvtier.data_free import statistics, value_weight
 from kvtier.deep import DeepTransform, pooled_octaves
 from kvtier.errors import require
 from kvtier.frame import BASE, FrameHeader, Part, SegmentEntry, Span
-from kvtier.identity import ZERO_DIGEST, Namespace, NamespaceKind, token_array, token_digest
+from kvtier.identity import (
+    ZERO_DIGEST,
+    Geometry,
+    Namespace,
+    NamespaceKind,
+    token_array,
+    token_digest,
+)
 from kvtier.profile import Profile, ProfileGroup, sigma_index
 from kvtier.segment import GroupRows, base_group, refinement_group, write_segment
 from kvtier.tables import RUNG_SHIFT
@@ -90,7 +97,7 @@ def encode_chunk(
         ]
     entries, segments = [], []
     for part in range(len(parts)):
-        for entry, data in _part_segments(profile, parts, part, grid, tokens):
+        for entry, data in _part_segments(namespace, profile, parts, part, grid, tokens):
             entries.append(entry)
             segments.append(data)
     return _frame(namespace, profile, chunk, parts, entries, segments)
@@ -286,14 +293,20 @@ def _distortion(
 
 
 def _part_segments(
-    profile: Profile, parts: tuple[Part, ...], index: int, grid: list[_Group], tokens: int
+    namespace: Namespace,
+    profile: Profile,
+    parts: tuple[Part, ...],
+    index: int,
+    grid: list[_Group],
+    tokens: int,
 ) -> list[tuple[SegmentEntry, bytes]]:
-    """Segments of one part: layer groups of a head group, merged until they are large enough; the
-    shared components of a deep profile stay alone."""
+    """Segments of one part: layer groups of a head group and one sliding window, merged until they
+    are large enough; the shared components of a deep profile stay alone."""
     part, out = parts[index], []
     tail = min(profile.tail_tokens, tokens)
     start = tokens - tail if part.span == Span.TAIL else 0
     end = tokens - tail if part.span == Span.HEAD else tokens
+    windows = _windows(profile, namespace.geometry)
     for head in range(profile.head_groups):
         first, rows = 0, []
         last = profile.frame_layer_groups - 1
@@ -302,7 +315,7 @@ def _part_segments(
             rows.append(_rows(profile, group, part.rung, start, end))
             full = sum(row.bytes for row in rows) >= SEGMENT_BYTES_MIN
             shared = layer == 0 and profile.deep is not None
-            if full or shared or layer == last:
+            if full or shared or layer == last or windows[layer] != windows[layer + 1]:
                 data = write_segment(rows)
                 groups = [
                     grid[i * profile.head_groups + head] for i in range(first, first + len(rows))
@@ -316,6 +329,12 @@ def _part_segments(
                 out.append((entry, data))
                 first, rows = layer + 1, []
     return sorted(out, key=lambda item: (item[0].first_layer_group, item[0].head_group))
+
+
+def _windows(profile: Profile, geometry: Geometry) -> list[int]:
+    """Window of each layer group of a frame, 0 for the shared components of a deep profile."""
+    firsts = [profile.group(i, 0).layers[0] for i in range(profile.layer_groups)]
+    return [0] * (profile.deep is not None) + [geometry.window[layer] for layer in firsts]
 
 
 def _active(rows: np.ndarray) -> int:

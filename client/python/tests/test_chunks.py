@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import samples
@@ -51,6 +53,17 @@ def test_first_chunk_keeps_its_first_token_exactly(name: str) -> None:
     _, k, v = made.decode(made.header.cuts[0])
     assert np.array_equal(k[:, 0], made.k[:, 0]) and np.array_equal(v[:, 0], made.v[:, 0])
     assert not np.array_equal(k[:, 1], made.k[:, 1])
+
+
+@pytest.mark.parametrize("name", ("data-free", "layer", "head"))
+def test_segments_never_mix_sliding_windows(name: str) -> None:
+    shape = replace(samples.geometry(), window=(16, 16, -1, 16))
+    space = replace(samples.namespace(), geometry=shape)
+    made = samples.chunk(space, samples.profile_for(space, name), index=1)
+    for part in range(len(made.header.parts)):
+        own = [made.header.segments[i] for i in made.header.segments_of(part)]
+        cuts = {(entry.first_layer_group, entry.layer_groups) for entry in own}
+        assert cuts == {(0, 2), (2, 1), (3, 1)}
 
 
 @pytest.mark.parametrize("tokens", (1, 2, 7, 31, 32, 33, 48))

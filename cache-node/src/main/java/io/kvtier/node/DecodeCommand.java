@@ -9,10 +9,12 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.profile.Profile;
+import io.kvtier.node.frames.ChunkRequest;
 import io.kvtier.node.frames.FrameFolder;
 import io.kvtier.node.frames.LevelRequest;
 import io.kvtier.node.frames.ReceivedFrame;
 import io.kvtier.node.frames.SizeReport;
+import io.kvtier.node.frames.VisibleGroups;
 import io.kvtier.node.tensors.CacheFile;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -113,11 +115,18 @@ final class DecodeCommand implements Callable<Integer> {
         List<String> rungs = new ArrayList<>();
         long bytes = 0;
         long storedBytes = 0;
+        long needed = 0;
         try (Arena arena = Arena.ofShared()) {
             CacheFile cache = prompt.prefix(prompt.tokens().length, arena);
             for (int i = 0; i < keys.size(); i++) {
                 Path path = folder.frame(i);
-                ReceivedFrame got = ReceivedFrame.read(path, request.chunk(i, keys.size()));
+                int size = cache.chunkTokens(i);
+                int end = i * namespace.chunkTokens() + size;
+                VisibleGroups visible =
+                        VisibleGroups.of(
+                                profile, namespace.geometry(), end, size, prompt.tokens().length);
+                ChunkRequest asked = request.chunk(i, keys.size()).without(visible.hidden());
+                ReceivedFrame got = ReceivedFrame.read(path, asked);
                 check(
                         got.header().key().equals(keys.get(i)),
                         path + ": chunk key",
@@ -134,6 +143,7 @@ final class DecodeCommand implements Callable<Integer> {
                                 + " that encoded it");
                 decode(decoder, got, cache, path);
                 rungs.add(got.grade().toString());
+                needed += visible.elements();
                 bytes += got.bytes();
                 storedBytes += got.fileBytes();
             }
@@ -141,7 +151,7 @@ final class DecodeCommand implements Callable<Integer> {
         }
         long tokens = prompt.tokens().length;
         long elements = tokens * namespace.geometry().elementsPerToken();
-        return new SizeReport.Context(folder.name(), elements, bytes, storedBytes, rungs);
+        return new SizeReport.Context(folder.name(), elements, needed, bytes, storedBytes, rungs);
     }
 
     private static void decode(CacheCodec codec, ReceivedFrame got, CacheFile cache, Path path) {

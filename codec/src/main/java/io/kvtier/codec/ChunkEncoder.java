@@ -215,7 +215,10 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
         }
     }
 
-    /** Joins consecutive layer groups until they are estimated to fill a segment. */
+    /**
+     * Joins consecutive layer groups of one sliding window, since readers leave out what is beyond
+     * it, until they are estimated to fill a segment.
+     */
     private void addRuns(Part part, int head, int span, List<Run> runs) {
         int first = 0;
         long bits = 0;
@@ -224,12 +227,19 @@ public final class ChunkEncoder implements FrameCodec.Encoder {
             int index = index(layer, head);
             bits += tallies.get(index).estimateBits(part.rung(), part.span(), span);
             boolean alone = codes.get(index).isShared();
-            if (bits >= 8L * SEGMENT_BYTES_MIN || alone || layer == last) {
+            boolean ends = layer == last || window(layer) != window(layer + 1);
+            if (bits >= 8L * SEGMENT_BYTES_MIN || alone || ends) {
                 runs.add(new Run(first, layer + 1 - first, head));
                 first = layer + 1;
                 bits = 0;
             }
         }
+    }
+
+    /** Window of a layer group, 0 for the shared components of a deep profile. */
+    private int window(int layerGroup) {
+        int[] layers = codes.get(index(layerGroup, 0)).group.layers();
+        return layers.length == 0 ? 0 : namespace.geometry().window().get(layers[0]);
     }
 
     private int index(int layerGroup, int headGroup) {

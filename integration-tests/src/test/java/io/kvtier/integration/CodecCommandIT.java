@@ -4,10 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.kvtier.codec.identity.Dtype;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
@@ -53,6 +56,31 @@ class CodecCommandIT {
                 .containsExactly("1", "1", "1", "1/2");
         assertThat(Files.size(folder.resolve("out/novel.safetensors")))
                 .isGreaterThan(2 * report.path("elements").asLong());
+    }
+
+    @Test
+    void roundtrip_slidingWindow_sendsNothingThatNoQuerySees() throws Exception {
+        Files.delete(caches.resolve("novel.safetensors"));
+        String name = "window.safetensors";
+        Map<String, String> layers = Map.of("window", "-1,32", "rope_theta", "1000000,10000");
+        Path exact = TensorFiles.write(caches.resolve(name), Dtype.F16, false, layers);
+        JsonNode near = roundtrip("best");
+        // Of 300 tokens in chunks of 256 and 44, layer 1 sees the last 32: the second chunk.
+        assertThat(near.path("elements").asLong()).isEqualTo(2 * 32 * 300);
+        assertThat(near.path("neededElements").asLong()).isEqualTo(32 * (300 + 44));
+        byte[] k = TensorFiles.bytes(folder.resolve("out").resolve(name), "k");
+        assertThat(k).hasSize(2 * 2 * 16 * 300);
+        int hidden = 2 * 16 * 300;
+        int seen = hidden + 2 * 16 * 256;
+        assertThat(Arrays.copyOfRange(k, hidden, seen)).containsOnly(0);
+        Path _ = TensorFiles.write(exact, Dtype.F16, false, Map.of("rope_theta", "1000000,10000"));
+        JsonNode whole = roundtrip("best");
+        assertThat(whole.path("neededElements").asLong()).isEqualTo(2 * 32 * 300);
+        assertThat(near.path("bytes").asLong()).isLessThan(whole.path("bytes").asLong());
+        byte[] all = TensorFiles.bytes(folder.resolve("out").resolve(name), "k");
+        assertThat(Arrays.copyOf(k, hidden)).isEqualTo(Arrays.copyOf(all, hidden));
+        assertThat(Arrays.copyOfRange(k, seen, k.length))
+                .isEqualTo(Arrays.copyOfRange(all, seen, k.length));
     }
 
     @Test

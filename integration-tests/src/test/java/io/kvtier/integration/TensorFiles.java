@@ -10,6 +10,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -26,6 +27,16 @@ final class TensorFiles {
 
     /** Gaussian keys and values of a dtype; or any bits, NaN and infinity among them. */
     static Path write(Path path, Dtype dtype, boolean anyBits) throws IOException {
+        return write(path, dtype, anyBits, Map.of());
+    }
+
+    /** The same with more to say of the model. */
+    static Path write(Path path, Dtype dtype, boolean anyBits, Map<String, String> more)
+            throws IOException {
+        Map<String, String> metadata = new HashMap<>();
+        metadata.putAll(
+                Map.of("model_sha256", "5a".repeat(32), "rope_theta", "10000", "q_heads", "2"));
+        metadata.putAll(more);
         Random random = new Random(dtype.ordinal());
         ByteBuffer tokens = ByteBuffer.allocate(4 * TOKENS).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < TOKENS; i++) {
@@ -33,7 +44,7 @@ final class TensorFiles {
         }
         SafetensorsFile.write(
                 path,
-                Map.of("model_sha256", "5a".repeat(32), "rope_theta", "10000", "q_heads", "2"),
+                metadata,
                 List.of(
                         new Tensor("tokens", "I32", List.of(TOKENS), segment(tokens)),
                         tensor("k", dtype, anyBits, random),

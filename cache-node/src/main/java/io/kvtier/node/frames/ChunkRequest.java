@@ -4,6 +4,7 @@ import io.kvtier.codec.frame.Part;
 import io.kvtier.codec.frame.SegmentEntry;
 import io.kvtier.codec.plan.Grade;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * What is asked of one chunk.
@@ -11,16 +12,23 @@ import java.util.List;
  * @param grade that everything asked for makes up
  * @param headGroups layer groups whose heads reach the grade's head rung; those of others stay one
  *     rung lower; none = all reach it
+ * @param hidden layer groups that are not asked for at all
  */
-public record ChunkRequest(Grade grade, List<Integer> headGroups) {
-    /** Copies the list. */
+public record ChunkRequest(Grade grade, List<Integer> headGroups, List<Integer> hidden) {
+    /** Copies the lists. */
     public ChunkRequest {
         headGroups = List.copyOf(headGroups);
+        hidden = List.copyOf(hidden);
     }
 
     /** The same of every group. */
     public static ChunkRequest of(Grade grade) {
-        return new ChunkRequest(grade, List.of());
+        return new ChunkRequest(grade, List.of(), List.of());
+    }
+
+    /** The same without some layer groups. */
+    public ChunkRequest without(List<Integer> groups) {
+        return new ChunkRequest(grade, headGroups, groups);
     }
 
     /**
@@ -33,7 +41,8 @@ public record ChunkRequest(Grade grade, List<Integer> headGroups) {
         boolean everyGroup =
                 headGroups.isEmpty() || part.rung() < grade.headRung() || part.span().coversTail();
         int first = entry.firstLayerGroup();
-        int end = first + entry.layerGroups();
-        return everyGroup || headGroups.stream().anyMatch(group -> group >= first && group < end);
+        return IntStream.range(first, first + entry.layerGroups())
+                .filter(group -> everyGroup || headGroups.contains(group))
+                .anyMatch(group -> !hidden.contains(group));
     }
 }

@@ -35,7 +35,9 @@ public record LevelRequest(String level, ChunkRequest far, ChunkRequest last) {
                 return new LevelRequest(
                         name,
                         new ChunkRequest(
-                                new Grade(level.farRung(), level.farRung()), level.farGroups()),
+                                new Grade(level.farRung(), level.farRung()),
+                                level.farGroups(),
+                                List.of()),
                         ChunkRequest.of(new Grade(level.lastRung(), level.tailRung())));
             }
         }

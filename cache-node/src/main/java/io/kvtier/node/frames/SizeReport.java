@@ -18,12 +18,18 @@ public record SizeReport(LevelRequest request, Digest profile, List<Context> con
      * One context.
      *
      * @param elements of K and V
+     * @param neededElements of those that a query behind the context can see
      * @param bytes sent: headers and segments of the parts asked for
      * @param storedBytes of its frames' files
      * @param rungs that each chunk was decoded at
      */
     public record Context(
-            String name, long elements, long bytes, long storedBytes, List<String> rungs) {
+            String name,
+            long elements,
+            long neededElements,
+            long bytes,
+            long storedBytes,
+            List<String> rungs) {
         /** Copies the list. */
         public Context {
             rungs = List.copyOf(rungs);
@@ -38,6 +44,13 @@ public record SizeReport(LevelRequest request, Digest profile, List<Context> con
     /** Elements of K and V of all contexts. */
     public long elements() {
         return contexts.stream().mapToLong(Context::elements).sum();
+    }
+
+    /**
+     * Elements of all contexts that a query behind them can see: bits sent are counted over them.
+     */
+    public long neededElements() {
+        return contexts.stream().mapToLong(Context::neededElements).sum();
     }
 
     /** Bytes sent of all contexts. */
@@ -57,14 +70,15 @@ public record SizeReport(LevelRequest request, Digest profile, List<Context> con
         root.put("recency", !request.far().equals(request.last()));
         root.put("profile", profile.toString());
         root.put("storedBitsPerElement", bits(storedBytes(), elements()));
-        root.put("bitsPerElement", bits(bytes(), elements()));
+        root.put("bitsPerElement", bits(bytes(), neededElements()));
         root.put("storedBytes", storedBytes()).put("bytes", bytes()).put("elements", elements());
+        root.put("neededElements", neededElements());
         for (Context context : contexts) {
             ObjectNode out = root.withArray("contexts").addObject().put("name", context.name);
             out.put("storedBytes", context.storedBytes).put("bytes", context.bytes);
-            out.put("elements", context.elements);
+            out.put("elements", context.elements).put("neededElements", context.neededElements);
             out.put("storedBitsPerElement", bits(context.storedBytes, context.elements));
-            out.put("bitsPerElement", bits(context.bytes, context.elements));
+            out.put("bitsPerElement", bits(context.bytes, context.neededElements));
             context.rungs.forEach(rung -> out.withArray("rungs").add(rung));
         }
         return root.toString();
@@ -76,9 +90,9 @@ public record SizeReport(LevelRequest request, Digest profile, List<Context> con
         out.append(String.format("%-20s %12s %9s  %s%n", "context", "bytes", "bits/elem", "rungs"));
         for (Context context : contexts) {
             String rungs = String.join(" ", context.rungs);
-            out.append(row(context.name, context.bytes, context.elements, rungs));
+            out.append(row(context.name, context.bytes, context.neededElements, rungs));
         }
-        out.append(row("all, sent", bytes(), elements(), "level " + request.level()));
+        out.append(row("all, sent", bytes(), neededElements(), "level " + request.level()));
         out.append(row("all, stored", storedBytes(), elements(), "every rung"));
         return out.toString().stripTrailing();
     }

@@ -5,10 +5,8 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 import io.kvtier.codec.KvBlock;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Digest;
-import io.kvtier.codec.identity.Dtype;
 import io.kvtier.codec.identity.Geometry;
 import io.kvtier.codec.identity.Namespace;
-import io.kvtier.codec.identity.Rope;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -25,9 +23,10 @@ import java.util.Optional;
 /**
  * One context's KV cache as kvlab dumps it: tensors {@code k}, {@code v} {@code [layers, tokens,
  * kvHeads, headDim]} (F16, BF16 or F32; keys after rotate-half RoPE, positions from 0), {@code
- * tokens} I32, and the metadata {@code rope_theta}, {@code q_heads}, {@code model_sha256}. The 8
- * bit sample of {@code examples/sample} is read, too. A file without {@code k} and {@code v} is a
- * prompt, whose metadata must state the geometry.
+ * tokens} I32, and the metadata {@code rope_theta}, {@code q_heads}, {@code model_sha256} and,
+ * where layers look back only so far, {@code window}; where layers differ in base or window, a list
+ * of one number for each. The 8 bit sample of {@code examples/sample} is read, too. A file without
+ * {@code k} and {@code v} is a prompt, whose metadata must state the geometry.
  *
  * <p>Ownership: memory belongs to the arena that it was read with.
  *
@@ -151,7 +150,7 @@ public record CacheFile(
 
     private Map<String, String> described() {
         Map<String, String> out = new LinkedHashMap<>();
-        for (String name : List.of("model", "rope_theta", "q_heads", "context")) {
+        for (String name : List.of("model", "rope_theta", "window", "q_heads", "context")) {
             if (metadata.containsKey(name)) {
                 out.put(name, metadata.get(name));
             }
@@ -243,26 +242,7 @@ public record CacheFile(
                 "metadata 'model_sha256'",
                 "missing",
                 "the digest of the model's weights; or name it by --model SHA256");
-        List<String> dtypes = Arrays.stream(Dtype.values()).map(Dtype::name).toList();
-        check(dtypes.contains(k.dtype()), "dtype of 'k'", k.dtype(), "one of " + dtypes);
-        String theta = metadata.getOrDefault("rope_theta", "");
-        int headDim = k.shape().get(3);
-        Rope rope;
-        try {
-            rope = Rope.rotateHalf(headDim, Double.parseDouble(theta));
-        } catch (NumberFormatException e) {
-            throw new InvalidRequestException(
-                    "metadata 'rope_theta' is '" + theta + "', expected a number");
-        }
-        Geometry geometry =
-                Geometry.uniform(
-                        k.shape().get(0),
-                        SampleCache.number(metadata, "q_heads"),
-                        k.shape().get(2),
-                        headDim,
-                        Dtype.valueOf(k.dtype()),
-                        rope);
-        return Namespace.adaptive(Digest.parse(weights), geometry);
+        return Namespace.adaptive(Digest.parse(weights), CacheGeometry.of(metadata, k));
     }
 
     private static int[] ids(Tensor tensor) {

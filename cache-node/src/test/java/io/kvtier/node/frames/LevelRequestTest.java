@@ -73,6 +73,16 @@ class LevelRequestTest {
         assertThat(request.withoutRecency().chunk(1, 2)).isEqualTo(far);
     }
 
+    @Test
+    void without_segmentsOfHiddenGroupsAloneAreLeftOut() {
+        List<Level> own = List.of(new Level("some", 1, 1, 2, List.of(2, 5), 1, 0, 0, 0, 0));
+        ChunkRequest far = LevelRequest.of(own, "some").chunk(0, 2).without(List.of(0, 1, 2));
+        assertThat(parts(far, segment(0, 3))).isEmpty();
+        assertThat(parts(far, segment(1, 3))).containsExactly(0, 1);
+        assertThat(parts(far, segment(2, 4))).containsExactly(0, 1, 3);
+        assertThat(parts(far, segment(3, 1))).containsExactly(0, 1);
+    }
+
     private static List<Integer> parts(LevelRequest request, int index, int count) {
         return parts(request.chunk(index, count), segment(0, 1));
     }

@@ -14,16 +14,17 @@ class SizeReportTest {
                     LevelRequest.of(List.of(), "recent"),
                     Digest.ZERO,
                     List.of(
-                            new SizeReport.Context("a", 1000, 100, 250, List.of("0", "1/2")),
-                            new SizeReport.Context("b", 3000, 500, 750, List.of("1/2"))));
+                            new SizeReport.Context("a", 2000, 1000, 100, 500, List.of("0", "1/2")),
+                            new SizeReport.Context("b", 3000, 3000, 500, 750, List.of("1/2"))));
 
     @Test
-    void json_countsBitsOverAllElements() throws Exception {
+    void json_countsBitsSentOverTheElementsThatAreNeeded() throws Exception {
         JsonNode json = new ObjectMapper().readTree(REPORT.json());
         assertThat(json.path("level").asText()).isEqualTo("recent");
         assertThat(json.path("recency").asBoolean()).isTrue();
         assertThat(json.path("bytes").asLong()).isEqualTo(600);
-        assertThat(json.path("elements").asLong()).isEqualTo(4000);
+        assertThat(json.path("elements").asLong()).isEqualTo(5000);
+        assertThat(json.path("neededElements").asLong()).isEqualTo(4000);
         assertThat(json.path("bitsPerElement").asDouble()).isEqualTo(1.2);
         assertThat(json.path("storedBitsPerElement").asDouble()).isEqualTo(2.0);
         JsonNode first = json.path("contexts").path(0);
