@@ -10,7 +10,8 @@ For every text of the npz file with the prefix (`test_`): windows of 1,024 token
 that follow, and one context with twelve facts. A JSON line a level: means of `bits` an element
 sent, `stored`, `kl`, `dppl` (percent), `top1` (percent), `facts` lost (percent, pooled), and the
 shares of cases (`within_kl`, `within_dppl`, `within_facts`, 1 = all) whose true loss is within the
-bound that the profile's loss map gives for that case's distortion. Code lengths are ideal ones.
+bound that the profile's loss map gives for that case's distortion. Code lengths are ideal ones,
+of deep profiles those of real frames.
 Exits with 1 if a share is below `--least`.
 """
 
@@ -26,12 +27,13 @@ import numpy as np
 import torch
 
 from kvtier.calibrate.cases import Words, held_out_cases
-from kvtier.calibrate.evaluate import Level
+from kvtier.calibrate.evaluate import Level, Simulation
+from kvtier.calibrate.frames import FrameCoder
 from kvtier.calibrate.gather import PREFIX_TOKENS, read_texts
 from kvtier.calibrate.judge import Judge
 from kvtier.calibrate.losses import Measured, measure, within
 from kvtier.calibrate.model import CausalModel
-from kvtier.calibrate.profile_file import from_profile
+from kvtier.calibrate.profile_file import from_profile, geometry
 from kvtier.calibrate.tables import read_tables
 from kvtier.profile import LossPoint, parse
 
@@ -50,6 +52,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    args.work.mkdir(parents=True, exist_ok=True)
     model = CausalModel(args.model)
     profile = parse(args.profile.read_bytes())
     levels = tuple(
@@ -65,8 +68,12 @@ def main() -> None:
         args.work,
         (args.windows, args.facts),
     )
-    codec = from_profile(profile, PREFIX_TOKENS)
-    rows = measure(Judge(model), codec, read_tables(), model.shape, cases, levels)
+    if profile.deep is None:
+        codec = from_profile(profile, PREFIX_TOKENS)
+        coder = Simulation(codec, read_tables(), model.shape)
+    else:
+        coder = FrameCoder(profile, geometry(model.shape))
+    rows = measure(Judge(model), coder, cases, levels)
     least = 1.0
     for level in levels:
         at = [row for row in rows if row.level == level.name]

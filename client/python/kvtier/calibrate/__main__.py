@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
-import math
 import os
 import sys
 from dataclasses import replace
@@ -16,21 +15,23 @@ import torch
 
 from kvtier.profile import to_bytes
 
-from .cases import Words, held_out_cases
+from . import deepen
+from .cases import Words, choose_held_out, held_out_cases
 from .errors import CalibrationError
-from .evaluate import Level
+from .evaluate import Simulation
 from .fit import Corpus, FitOptions, fit_all
 from .gather import gather, read_texts
 from .judge import Judge
-from .losses import Measured, coverage, loss_map, measure, summary
-from .model import CausalModel, KvShape
+from .losses import loss_map, measure, summary
+from .model import CausalModel
 from .order import group_order, levels_of
 from .profile_file import ProfileText, to_profile
+from .report import report, say
 from .simulate import CodecProfile, class_coding, fit_centroids, sample_coefficients, to_codec
 from .tables import CodeLengths, read_tables
 
-KIND_LAYERS = {"layer": 1, "joint": 3}
-DEFAULT_STEP = {"layer": 0.45, "joint": 0.46}
+KIND_LAYERS = {"layer": 1, "joint": 3, "head": 6}
+DEFAULT_STEP = {"layer": 0.45, "joint": 0.46, "head": 0.46}
 BLIND_STEP = 0.25
 ORDER_TEXTS = 5
 
@@ -52,8 +53,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--work", type=Path, help="folder of caches and gradients, reused by a later run [OUT.work]"
     )
-    parser.add_argument("--kind", choices=sorted(KIND_LAYERS), default="joint")
-    parser.add_argument("--layers", type=int, help="layers a group, of kind joint [3]")
+    parser.add_argument("--kind", choices=[*sorted(KIND_LAYERS), "deep"], default="joint")
+    parser.add_argument(
+        "--joint",
+        type=Path,
+        help="joint profile that one of kind deep is made of, made first if missing [OUT.joint]",
+    )
+    parser.add_argument("--leading", type=int, help="components of a group that kind deep shares")
+    parser.add_argument("--layers", type=int, help="layers a group: kind joint [3], head [6]")
     parser.add_argument(
         "--prefix", default="train_", help="use only arrays of this prefix [train_]"
     )
@@ -77,6 +84,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--arrays", type=Path, help="write the arrays as npz, too")
     args = parser.parse_args(arguments)
     args.work = args.work or args.out.with_suffix(".work")
+    args.deep, args.deep_step = args.kind == "deep", args.step
+    args.kind = "joint" if args.deep else args.kind
     args.step = args.step or (BLIND_STEP if args.no_gradients else DEFAULT_STEP[args.kind])
     args.layers = 1 if args.kind == "layer" else args.layers or KIND_LAYERS[args.kind]
     if args.no_gradients:
@@ -94,7 +103,7 @@ def run_command(arguments: list[str] | None) -> None:
     args = parse(arguments)
     torch.set_num_threads(args.threads)
     try:
-        run(args)
+        run_deep(args) if args.deep else run(args)
     except CalibrationError as error:
         sys.exit(f"calibrate: {error}")
 
@@ -107,12 +116,15 @@ def run(args: argparse.Namespace) -> None:
     tables = read_tables()
     corpus = Corpus.read(args.work, list(texts), model.shape, args.draws)
     options = FitOptions(
-        layers_per_group=args.layers, rank=args.rank, gradients=not args.no_gradients
+        layers_per_group=args.layers,
+        heads_apart=args.kind == "head",
+        rank=args.rank,
+        gradients=not args.no_gradients,
     )
 
     say(f"fit without the {len(held_out)} held-out texts")
     seen = corpus.subset([i for i, name in enumerate(texts) if name not in held_out])
-    trial = calibrate(seen, model.shape, options, args.step, tables)
+    trial = calibrate(seen, options, args.step, tables)
     say("measure levels on the held-out texts")
     words = Words.of(args.model)
     if words is None:
@@ -124,11 +136,11 @@ def run(args: argparse.Namespace) -> None:
     counts = (args.windows, len(held_out) if args.facts is None else args.facts)
     cases = held_out_cases(model, words, held_out, args.work, counts)
     with open(args.rows or os.devnull, "w") as log:
-        rows = measure(judge, trial, tables, model.shape, cases, levels, log=log)
+        rows = measure(judge, Simulation(trial, tables, model.shape), cases, levels, log)
     report(rows, levels)
 
     say("fit on all texts")
-    profile = calibrate(corpus, model.shape, options, args.step, tables)
+    profile = calibrate(corpus, options, args.step, tables)
     centre, table = class_coding(profile, sample_coefficients(profile, corpus), tables)
     made, costs = provenance(args, len(texts)), summary(rows, levels)
     text = ProfileText(args.kind, made, centre, table, costs, loss_map(rows))
@@ -140,23 +152,33 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.out}: {len(data)} bytes, id {hashlib.sha256(data).hexdigest()}")
 
 
-def choose_held_out(texts: dict[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:
-    """`count` texts, a third by default, spread over all."""
-    count = -(-len(texts) // 3) if count is None else count
-    if not 1 <= count < len(texts):
-        raise CalibrationError(
-            f"{count} of {len(texts)} texts held out: keep at least one on each side"
-        )
-    names = list(texts)
-    chosen = sorted(set(np.linspace(0, len(texts) - 1, count).round().astype(int).tolist()))
-    return {names[i]: texts[names[i]] for i in chosen}
+def run_deep(args: argparse.Namespace) -> None:
+    """A deep profile by `deepen` with its own defaults, after the joint one that it needs."""
+    joint = args.joint or args.out.with_suffix(".joint")
+    if not joint.exists():
+        run(argparse.Namespace(**{**vars(args), "out": joint, "step": DEFAULT_STEP["joint"]}))
+    options = {
+        "model": args.model,
+        "joint": joint,
+        "texts": args.texts,
+        "out": args.out,
+        "work": args.work,
+        "prefix": args.prefix,
+        "threads": args.threads,
+        "held-out": args.held_out,
+        "facts": args.facts,
+        "leading": args.leading,
+        "step": args.deep_step,
+        "rows": args.rows,
+    }
+    deepen.main([f"--{name}={value}" for name, value in options.items() if value is not None])
 
 
 def calibrate(
-    corpus: Corpus, shape: KvShape, options: FitOptions, step: float, tables: CodeLengths
+    corpus: Corpus, options: FitOptions, step: float, tables: CodeLengths
 ) -> CodecProfile:
     """Transforms, probes, curve and centroids from a corpus."""
-    profile = to_codec(fit_all(corpus, shape, options), step, tables.centroids)
+    profile = to_codec(fit_all(corpus, options), step, tables.centroids)
     for group in profile.groups:
         if not (torch.isfinite(group.analysis).all() and torch.isfinite(group.synthesis).all()):
             raise CalibrationError(
@@ -167,25 +189,6 @@ def calibrate(
         profile,
         centroids=fit_centroids(profile, sample_coefficients(profile, corpus), tables.centroids),
     )
-
-
-def report(rows: list[Measured], levels: tuple[Level, ...]) -> None:
-    """What the levels cost, and how well a map made without a text bounds that text."""
-    held = coverage(rows) if len({row.document for row in rows}) > 2 else {}
-    for level in summary(rows, levels):
-        shares = held.get(level.name, (math.nan,) * 3)
-        say(
-            f"level {level.name}: {level.bits_per_element:.3f} bit/element, KL {level.kl:.4f}, "
-            f"perplexity {100 * level.dppl:+.2f} %, facts lost {100 * level.facts_loss:+.1f} %, "
-            f"distortion {level.distortion:.5f}; bounds held for "
-            + ", ".join(f"{100 * share:.0f} %" for share in shares)
-        )
-    say(f"stored: {np.mean([row.stored for row in rows]):.3f} bit/element")
-    for point in loss_map(rows):
-        say(
-            f"bound up to distortion {point.distortion:.5f}: KL {point.kl:.4f}, perplexity "
-            f"{100 * point.dppl:.2f} %, facts {100 * point.facts_loss:.1f} %"
-        )
 
 
 def provenance(args: argparse.Namespace, texts: int) -> str:
@@ -216,10 +219,6 @@ def write_arrays(path: Path, profile: CodecProfile, text: ProfileText) -> None:
             arrays[f"{index}/{name}"] = getattr(group, name).numpy().astype(np.float16)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **arrays)
-
-
-def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from transformers import AutoTokenizer
 
+from .errors import CalibrationError
 from .facts import hide_facts
 from .gather import PREFIX_TOKENS, cached
 from .judge import Case
@@ -37,6 +38,18 @@ class Words:
             return tokenizer.encode(text, add_special_tokens=False)
 
         return Words(encode, tokenizer.decode)
+
+
+def choose_held_out(texts: dict[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:
+    """`count` texts, a third by default, spread over all."""
+    count = -(-len(texts) // 3) if count is None else count
+    if not 1 <= count < len(texts):
+        raise CalibrationError(
+            f"{count} of {len(texts)} texts held out: keep at least one on each side"
+        )
+    names = list(texts)
+    chosen = sorted(set(np.linspace(0, len(texts) - 1, count).round().astype(int).tolist()))
+    return {names[i]: texts[names[i]] for i in chosen}
 
 
 def windows(ids: np.ndarray, count: int, begin: int | None) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -69,11 +82,12 @@ def held_out_cases(
         for index, (prefix, following) in enumerate(windows(ids, count, model.begin_token)):
             label = name if index == 0 else f"{name}+{index}"
             keys, values = cached(model, folder, label, prefix)
-            yield Case(name, label, keys, values, following)
+            yield Case(name, label, keys, values, following, tokens=prefix)
         if words is not None and seed < with_facts:
             first = 1 if ids[0] == model.begin_token else 0
             prose = PREFIX_TOKENS - first
             context, questions = hide_facts(ids[first:], prose, words.encode, words.decode, seed)
             context = np.concatenate([ids[:first], context])
             keys, values = cached(model, folder, f"{name}+facts", context)
-            yield Case(name, f"{name}+facts", keys, values, following[:0], questions)
+            case = f"{name}+facts"
+            yield Case(name, case, keys, values, following[:0], questions, context)

@@ -78,7 +78,8 @@ def fit_deep(
 ) -> Profile:
     """The deep profile; `embedding` f32 `[vocabulary, width]` is the model's.
 
-    Its levels are named as the joint profile's; what they cost is unmeasured, and so is the loss.
+    Its levels are named as the joint profile's; what they cost is unmeasured here, and so is the
+    loss.
     """
     least = min(group.rank for group in joint.groups)
     if joint.head_groups != 1 or joint.kind == ProfileKind.DATA_FREE or options.leading > least:

@@ -12,6 +12,7 @@ import torch
 from kvtier.plan import Importance
 
 from .fit import group_rows, merge_keys_values
+from .judge import Case
 from .model import KvShape, from_rows, rotate, to_rows
 from .simulate import CodecProfile, Symbols, base_bits, quantize, reconstruct, refinement_bits
 from .tables import CodeLengths
@@ -86,7 +87,8 @@ def importance(tokens: int) -> Tensor:
 class Coded:
     """A context's cache as the encoder leaves it.
 
-    bits: `[groups, chunks, parts]` of ideal code length, side information included. errors:
+    bits: `[groups, chunks, parts]` of ideal code length, side information included; group g is of
+    layer group g // head_groups. errors:
     `[groups, rungs, tokens]`, squared in the whitened domain, over 2^class. needed: `[groups,
     chunks]`, false where no later query can see any token; elements: how many K and V elements are
     needed.
@@ -99,6 +101,7 @@ class Coded:
     errors: Tensor
     needed: Tensor
     elements: int
+    head_groups: int = 1
 
     def bits_per_element(self, level: Level) -> float:
         """Sent at a level, of what a reader needs."""
@@ -106,7 +109,7 @@ class Coded:
         groups, chunks, _ = self.bits.shape
         for group, chunk in itertools.product(range(groups), range(chunks)):
             for part, (rung, span) in enumerate(PARTS):
-                if level.sends(rung, span, chunk == chunks - 1, group):
+                if level.sends(rung, span, chunk == chunks - 1, group // self.head_groups):
                     total += (self.bits[group, chunk, part] * self.needed[group, chunk]).item()
         return total / self.elements
 
@@ -120,7 +123,8 @@ class Coded:
         groups, _, tokens = self.errors.shape
         left = torch.zeros(tokens)
         for group in range(groups):
-            left += self.errors[group].gather(0, level.rungs(tokens, group)[None])[0]
+            rungs = level.rungs(tokens, group // self.head_groups)
+            left += self.errors[group].gather(0, rungs[None])[0]
         return (left * importance(tokens)).sum().item() / (self.keys.numel() + self.values.numel())
 
 
@@ -136,7 +140,8 @@ def encode(
     needed = torch.ones(len(profile.groups), chunks, dtype=torch.bool)
     elements = 0
     for index, group in enumerate(profile.groups):
-        y = (group_rows(x, group.layers) - group.mean) @ group.analysis.T
+        own = group_rows(x, group.layers, shape.channels(group.heads))
+        y = (own - group.mean) @ group.analysis.T
         one = quantize(profile, group, y)
         symbols.append(one)
         weight = torch.exp2(-one.token_class[1:, None].float())
@@ -152,7 +157,9 @@ def encode(
             needed[index, chunk] = span.stop > seen
             elements += int(needed[index, chunk]) * (span.stop - span.start) * len(group.mean)
         bits[index, 0, 0] += RAW_BITS * len(group.mean)
-    return Coded(keys, values, symbols, bits, errors, needed, elements)
+    return Coded(
+        keys, values, symbols, bits, errors, needed, elements, profile.head_groups
+    )
 
 
 def decode(
@@ -162,13 +169,32 @@ def decode(
     layers, tokens = coded.keys.shape[:2]
     rows = torch.empty(layers, tokens, 2 * shape.row)
     for index, (group, symbols) in enumerate(zip(profile.groups, coded.symbols)):
-        rung = level.rungs(tokens, index)
+        rung = level.rungs(tokens, index // profile.head_groups)
         back = group.mean + reconstruct(profile, symbols, rung) @ group.synthesis
-        rows[list(group.layers)] = back.unflatten(-1, (len(group.layers), -1)).transpose(0, 1)
+        channels = shape.channels(group.heads)
+        for layer, part in zip(group.layers, back.chunk(len(group.layers), -1)):
+            rows[layer][:, channels] = part
     keys, values = from_rows(shape, rows.unflatten(-1, (2, -1)).transpose(1, 2))
     keys, values = rotate(keys, shape.theta, 1).half(), values.half().clone()
     keys[:, 0], values[:, 0] = coded.keys[:, 0], coded.values[:, 0]
     return keys, values
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The codec of a profile by simulation, as `losses.measure` takes one."""
+
+    profile: CodecProfile
+    tables: CodeLengths
+    shape: KvShape
+
+    def encode(self, case: Case) -> Coded:
+        """A case's exact cache at every rung."""
+        return encode(self.profile, self.tables, self.shape, case.keys, case.values)
+
+    def decode(self, case: Case, coded: Coded, level: Level) -> tuple[Tensor, Tensor]:
+        """The cache that a reader at a level gets."""
+        return decode(self.profile, self.shape, coded, level)
 
 
 def _part_bits(tables: CodeLengths, symbols: Symbols, span: slice) -> Tensor:

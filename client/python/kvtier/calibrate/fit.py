@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ class FitOptions:
     fit."""
 
     layers_per_group: int = 3
+    heads_apart: bool = False
     blend: float = 0.3
     joint_fisher: bool = False
     ridge: float = 2000.0
@@ -46,6 +48,7 @@ class Corpus:
     `[documents, layers, tokens, 2·row]`, float32."""
 
     names: list[str]
+    shape: KvShape
     rows: Tensor
     draws: list[Tensor]
     tokens: Tensor
@@ -61,21 +64,30 @@ class Corpus:
             rows.append(merge_keys_values(document.rows))
             tokens.append(document.tokens)
         return Corpus(
-            names, torch.stack(rows), [torch.stack(g) for g in gradients], torch.stack(tokens)
+            names,
+            shape,
+            torch.stack(rows),
+            [torch.stack(g) for g in gradients],
+            torch.stack(tokens),
         )
 
     def subset(self, keep: list[int]) -> Corpus:
         return Corpus(
             [self.names[i] for i in keep],
+            self.shape,
             self.rows[keep],
             [d[keep] for d in self.draws],
             self.tokens[keep],
         )
 
-    def group(self, layers: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+    def group(
+        self, layers: Sequence[int], heads: tuple[int, ...] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """Channels of a group in the format's order, `[documents, tokens, width]`, and the
-        gradients alike."""
-        return group_rows(self.rows, layers), [group_rows(draw, layers) for draw in self.draws]
+        gradients alike; of all heads by default."""
+        channels = None if heads is None else self.shape.channels(heads)
+        rows, *draws = (group_rows(x, layers, channels) for x in (self.rows, *self.draws))
+        return rows, draws
 
 
 def merge_keys_values(rows: Tensor) -> Tensor:
@@ -83,9 +95,13 @@ def merge_keys_values(rows: Tensor) -> Tensor:
     return rows.transpose(1, 2).flatten(2)
 
 
-def group_rows(rows: Tensor, layers: Sequence[int]) -> Tensor:
-    """`[…, layers, tokens, 2·row]` → `[…, tokens, len(layers)·2·row]`."""
-    return rows[..., list(layers), :, :].transpose(-3, -2).flatten(-2)
+def group_rows(rows: Tensor, layers: Sequence[int], channels: Tensor | None = None) -> Tensor:
+    """`[…, layers, tokens, 2·row]` → `[…, tokens, len(layers)·2·row]`, or of some channels of each
+    layer's row alone."""
+    chosen = rows[..., list(layers), :, :]
+    if channels is not None and len(channels) < rows.shape[-1]:
+        chosen = chosen[..., channels]
+    return chosen.transpose(-3, -2).flatten(-2)
 
 
 @dataclass(frozen=True)
@@ -94,19 +110,20 @@ class GroupFit:
     `[tokens]` its factor."""
 
     layers: tuple[int, ...]
+    heads: tuple[int, ...]
     transform: Transform
     probe: Tensor
     curve: Tensor
 
 
-def fisher_scale(corpus: Corpus, shape: KvShape, skip: int) -> float:
+def fisher_scale(corpus: Corpus, skip: int) -> float:
     """One number for the whole model that makes a step near 1 useful: mean sensitivity times
     variance of an element.
 
     Taken from the first half of the tokens that the following ones see, before sensitivity rises
     towards the end of the context.
     """
-    total, parts = 0.0, 0
+    total, parts, shape = 0.0, 0, corpus.shape
     for layer in range(shape.layers):
         x, draws = corpus.group((layer,))
         seen = shape.seen_from(layer, x.shape[1])
@@ -122,17 +139,21 @@ def fisher_scale(corpus: Corpus, shape: KvShape, skip: int) -> float:
 
 
 def fit_group(
-    corpus: Corpus, layers: tuple[int, ...], shape: KvShape, scale: float, options: FitOptions
+    corpus: Corpus,
+    layers: tuple[int, ...],
+    heads: tuple[int, ...],
+    scale: float,
+    options: FitOptions,
 ) -> GroupFit:
     """Fit transform, start curve and probe of one group; two rounds, since the token weights need a
     transform first.
 
     Of sliding layers only the tokens that the following ones see have gradients.
     """
-    x, draws = corpus.group(layers)
-    seen = shape.seen_from(layers[0], x.shape[1])
+    x, draws = corpus.group(layers, heads)
+    seen = corpus.shape.seen_from(layers[0], x.shape[1])
     near, draws = x[:, seen:], [g[:, seen:] / scale**0.5 for g in draws]
-    block = x.shape[-1] if options.joint_fisher else shape.row
+    block = x.shape[-1] if options.joint_fisher else len(heads) * corpus.shape.dim
 
     def flat(t: Tensor, skip: int) -> Tensor:
         return t[:, skip:].flatten(0, 1)
@@ -146,11 +167,11 @@ def fit_group(
         blocks = fisher_blocks([flat(g, options.skip) for g in draws], weight, block, options.blend)
         transform = fit_transform(flat(x, options.skip), blocks, options.rank)
     probe, curve, _ = _fit_weights(transform, near, seen, draws, options)
-    return GroupFit(layers, transform, probe, start_only(curve, seen, x.shape[1]))
+    return GroupFit(layers, heads, transform, probe, start_only(curve, seen, x.shape[1]))
 
 
 def fit_group_blind(
-    corpus: Corpus, layers: tuple[int, ...], shape: KvShape, options: FitOptions
+    corpus: Corpus, layers: tuple[int, ...], heads: tuple[int, ...], options: FitOptions
 ) -> GroupFit:
     """A group without gradients: a guess of one sensitivity for the keys and one for the values of
     each layer, no probe.
@@ -158,19 +179,20 @@ def fit_group_blind(
     The guess is the data-free profile's: an error matters by its share of the rows' variance, and
     in the values of early layers more than in those of late ones.
     """
-    x, _ = corpus.group(layers)
+    x, _ = corpus.group(layers, heads)
     samples = x[:, options.skip :].flatten(0, 1)
-    variance = samples.var(0).view(len(layers), 2, shape.row).mean(2).double()
-    identity = torch.eye(shape.row, dtype=torch.float64)
+    row = len(heads) * corpus.shape.dim
+    variance = samples.var(0).view(len(layers), 2, row).mean(2).double()
+    identity = torch.eye(row, dtype=torch.float64)
     blocks = []
     for index, layer in enumerate(layers):
-        for part, weight in ((0, 1.0), (1, value_weight(layer, shape.layers))):
+        for part, weight in ((0, 1.0), (1, value_weight(layer, corpus.shape.layers))):
             blocks.append(identity / (variance[index, part] * weight**2).clamp_min(1e-20))
     transform = fit_transform(samples, blocks, options.rank)
     curve = torch.ones(x.shape[1])
     for start, end, sensitivity in BLIND_CURVE:
         curve[start:end] = sensitivity
-    return GroupFit(layers, transform, torch.zeros(len(transform.sigma) + 1), curve)
+    return GroupFit(layers, heads, transform, torch.zeros(len(transform.sigma) + 1), curve)
 
 
 def _fit_weights(
@@ -201,16 +223,20 @@ def start_only(curve: Tensor, first: int, tokens: int) -> Tensor:
     return flat
 
 
-def fit_all(corpus: Corpus, shape: KvShape, options: FitOptions) -> list[GroupFit]:
-    """Every group of a model, `layers_per_group` layers of one kind of attention each."""
-    groups = shape.groups(options.layers_per_group)
-    samples, width = corpus.rows.shape[0] * corpus.rows.shape[2], 2 * shape.row * len(groups[0])
+def fit_all(corpus: Corpus, options: FitOptions) -> list[GroupFit]:
+    """Every group of a model in the format's order: `layers_per_group` layers of one kind of
+    attention each, with all heads, or for each head apart."""
+    shape, heads = corpus.shape, tuple(range(corpus.shape.heads))
+    head_groups = [(head,) for head in heads] if options.heads_apart else [heads]
+    groups = list(product(shape.groups(options.layers_per_group), head_groups))
+    width = 2 * shape.dim * max(len(layers) * len(own) for layers, own in groups)
+    samples = corpus.rows.shape[0] * corpus.rows.shape[2]
     if samples < SAMPLES_PER_CHANNEL * width:
         raise CalibrationError(
             f"{samples} tokens of text for groups of {width} channels: give at least "
             f"{SAMPLES_PER_CHANNEL * width}, or group fewer layers"
         )
     if not options.gradients:
-        return [fit_group_blind(corpus, layers, shape, options) for layers in groups]
-    scale = fisher_scale(corpus, shape, options.skip_first_fit)
-    return [fit_group(corpus, layers, shape, scale, options) for layers in groups]
+        return [fit_group_blind(corpus, *group, options) for group in groups]
+    scale = fisher_scale(corpus, options.skip_first_fit)
+    return [fit_group(corpus, *group, scale, options) for group in groups]

@@ -4,7 +4,7 @@ that are forgotten."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ Tensor = torch.Tensor
 class Case:
     """A context to judge by: `document` is the text that it was cut from.
 
-    following: its next token ids, or empty. questions: facts that it holds, or none.
+    following: its next token ids, or empty. questions: facts that it holds, or none. tokens: its
+    own ids, for codecs that need them.
     """
 
     document: str
@@ -28,6 +29,7 @@ class Case:
     values: Tensor
     following: np.ndarray
     questions: tuple[Question, ...] = ()
+    tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
 
 
 class Judge:

@@ -8,18 +8,16 @@ import math
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
+from torch import Tensor
 
 from kvtier.profile import Level as MeasuredLevel
 from kvtier.profile import LossPoint
 
-from .evaluate import FLAT, RECENT, Level, decode, encode
+from .evaluate import FLAT, RECENT, Level
 from .judge import Case, Judge
-from .model import KvShape
-from .simulate import CodecProfile
-from .tables import CodeLengths
 
 BEST = Level("best", 1, 1, 2)
 LEVELS = (BEST, RECENT, Level("near", 0, 1, 1), Level("tail", 0, 0, 2), FLAT)
@@ -56,11 +54,20 @@ class Measured:
         return 1 - self.decoded / self.exact if self.exact else math.nan
 
 
+class Coder(Protocol):
+    """A codec to measure: what `encode` gives tells by level `bits_per_element` sent and
+    `distortion` left, and `stored_bits_per_element`."""
+
+    def encode(self, case: Case) -> Any:
+        """A case's exact cache as the codec keeps it."""
+
+    def decode(self, case: Case, coded: Any, level: Level) -> tuple[Tensor, Tensor]:
+        """K and V that a reader at a level gets."""
+
+
 def measure(
     judge: Judge,
-    profile: CodecProfile,
-    tables: CodeLengths,
-    shape: KvShape,
+    coder: Coder,
     cases: Iterable[Case],
     levels: tuple[Level, ...] = LEVELS,
     log: TextIO | None = None,
@@ -68,9 +75,9 @@ def measure(
     """Every case at every level; `log` gets a JSON line each as they come."""
     rows = []
     for case in cases:
-        coded = encode(profile, tables, shape, case.keys, case.values)
+        coded = coder.encode(case)
         for level in levels:
-            keys, values = decode(profile, shape, coded, level)
+            keys, values = coder.decode(case, coded, level)
             rows.append(
                 Measured(
                     document=case.document,

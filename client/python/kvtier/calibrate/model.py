@@ -49,6 +49,12 @@ class KvShape:
             out += [tuple(alike[at : at + size]) for at in range(0, len(alike), size)]
         return sorted(out)
 
+    def channels(self, heads: tuple[int, ...]) -> Tensor:
+        """Where keys and values of some heads lie in a layer's row of keys, then values."""
+        own = torch.arange(self.dim)
+        keys = torch.cat([head * self.dim + own for head in heads])
+        return torch.cat([keys, self.row + keys])
+
     def seen_from(self, layer: int, position: int) -> int:
         """First position whose K and V a query at `position` sees in a layer."""
         window = self.window[layer]

@@ -28,8 +28,8 @@ def group_order(
     shape: KvShape,
     cases: Iterable[Case],
 ) -> list[int]:
-    """Groups by the divergence that rung 1 of each alone takes off, a bit, over all cases."""
-    groups = range(len(profile.groups))
+    """Layer groups by the divergence that rung 1 of each alone takes off, a bit, over all cases."""
+    groups = range(len(profile.groups) // profile.head_groups)
     saved, spent = [0.0] * len(groups), [0.0] * len(groups)
     for case in cases:
         coded = encode(profile, tables, shape, case.keys, case.values)

@@ -51,9 +51,9 @@ def to_profile(fitted: CodecProfile, shape: KvShape, text: ProfileText) -> Profi
         kind=ProfileKind[text.kind.upper()],
         shape=geometry(shape).shape_digest,
         step=fitted.step,
-        layer_groups=len(fitted.groups),
-        head_groups=1,
-        groups=tuple(_group(group, shape) for group in fitted.groups),
+        layer_groups=len(fitted.groups) // fitted.head_groups,
+        head_groups=fitted.head_groups,
+        groups=tuple(_group(group) for group in fitted.groups),
         centroids=fitted.centroids.numpy(),
         class_rows=True,
         class_min=CLASS_MIN,
@@ -72,6 +72,7 @@ def from_profile(profile: Profile, tokens: int) -> CodecProfile:
     groups = [
         GroupCodec(
             group.layers,
+            group.heads,
             torch.tensor(group.mean),
             torch.tensor(group.analysis.astype(np.float32)),
             torch.tensor(group.synthesis.astype(np.float32)),
@@ -97,10 +98,10 @@ def _curve_points(profile: CodecProfile) -> list[tuple[int, float]]:
     return points
 
 
-def _group(group: GroupCodec, shape: KvShape) -> ProfileGroup:
+def _group(group: GroupCodec) -> ProfileGroup:
     return ProfileGroup(
         layers=group.layers,
-        heads=tuple(range(shape.heads)),
+        heads=group.heads,
         width=group.analysis.shape[1],
         mean=group.mean.numpy(),
         sigma=group.sigma.numpy(),

@@ -22,6 +22,7 @@ class GroupCodec:
     """One group of a profile, ready to code; arrays as in the profile file."""
 
     layers: tuple[int, ...]
+    heads: tuple[int, ...]
     mean: Tensor
     analysis: Tensor
     synthesis: Tensor
@@ -32,12 +33,19 @@ class GroupCodec:
 
 @dataclass(frozen=True)
 class CodecProfile:
-    """All groups with what they share. `curve` `[tokens]` in octaves of step, 0 after its end."""
+    """All groups with what they share, at layer group · `head_groups` + head group. `curve`
+    `[tokens]` in octaves of step, 0 after its end."""
 
     step: float
     groups: list[GroupCodec]
     curve: Tensor
     centroids: Tensor
+
+    @property
+    def head_groups(self) -> int:
+        """Groups of one list of layers: they lie side by side."""
+        first = self.groups[0].layers
+        return sum(group.layers == first for group in self.groups)
 
     def octaves(self, first_position: int, tokens: int) -> Tensor:
         end = max(len(self.curve), first_position + tokens)
@@ -65,6 +73,7 @@ def to_codec(fits: list[GroupFit], step: float, centroids: Tensor) -> CodecProfi
         groups.append(
             GroupCodec(
                 fit.layers,
+                fit.heads,
                 t.mean,
                 t.analysis.half().float(),
                 t.synthesis.half().float(),
@@ -183,7 +192,8 @@ def sample_coefficients(
     document = torch.randint(0, documents, (count,), generator=generator)
     out = []
     for group in profile.groups:
-        rows = group_rows(corpus.rows[document, :, token][:, :, None], group.layers)[:, 0]
+        channels = corpus.shape.channels(group.heads)
+        rows = group_rows(corpus.rows[document, :, token][:, :, None], group.layers, channels)[:, 0]
         out.append((rows - group.mean) @ group.analysis.T)
     return out
 

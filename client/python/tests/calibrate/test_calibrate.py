@@ -18,12 +18,12 @@ from kvtier.calibrate.gather import cache_file, gather, gradient_file, read_text
 from kvtier.calibrate.losses import LEVELS
 from kvtier.calibrate.model import CausalModel, KvShape, kv_shape, rotate
 from kvtier.calibrate.probe import features, fit_probe
-from kvtier.calibrate.profile_file import geometry
+from kvtier.calibrate.profile_file import from_profile, geometry
 from kvtier.calibrate.simulate import CodecProfile, GroupCodec, quantize, reconstruct, sigma_index
 from kvtier.calibrate.tables import read_tables
 from kvtier.calibrate.transform import fisher_blocks, fit_transform
 from kvtier.crc import crc32c
-from kvtier.profile import parse
+from kvtier.profile import ProfileKind, parse
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -76,6 +76,7 @@ def tiny_profile(rank: int = 6, width: int = 6, step: float = 0.1) -> CodecProfi
     sigma = torch.linspace(2, 0.1, rank)
     basis = torch.linalg.qr(noise(width, width))[0][:rank]
     group = GroupCodec(
+        (0,),
         (0,),
         torch.zeros(width),
         basis,
@@ -261,6 +262,36 @@ def test_command_tinyModel_writesAProfileThatCodes(
         assert analysis.shape == (width, width)
         assert np.allclose(analysis @ synthesis.T, np.eye(width), atol=0.05)
         assert data[-4 - synthesis.nbytes // 2 : -4] == saved[f"{groups - 1}/synthesis"].tobytes()
+
+
+def test_command_kindHead_codesEachHeadApart(tiny_model, texts, tmp_path):
+    out, shape = tmp_path / "p.kvp", kv_shape(tiny_model)
+    run(tiny_model, texts, out, "--kind", "head", "--layers", "2", "--step", "0.05")
+    profile = parse(out.read_bytes())
+    assert profile.kind == ProfileKind.HEAD
+    assert (profile.layer_groups, profile.head_groups) == (2, 2)
+    assert [(g.layers, g.heads) for g in profile.groups] == [
+        ((0, 1), (0,)),
+        ((0, 1), (1,)),
+        ((2,), (0,)),
+        ((2,), (1,)),
+    ]
+    half = next(level for level in profile.levels if level.name == "half")
+    assert len(half.far_groups) == 1  # of two layer groups, whatever the heads
+    keys, values = CausalModel(tiny_model).prefill(np.arange(512) % 64)
+    codec = from_profile(profile, 1024)
+    coded = encode(codec, read_tables(), shape, keys, values)
+    fine = decode(codec, shape, coded, Level("fine", 2, 2, 2))
+    for exact, back in zip((keys, values), fine):
+        error = (back.float() - exact.float()).square().mean()
+        assert error < 0.02 * exact.float().square().mean()
+    # A head's group tells nothing of another's.
+    spoiled = keys.clone()
+    spoiled[:, :, 1] = 0
+    alone = decode(codec, shape, encode(codec, read_tables(), shape, spoiled, values), FLAT)
+    flat = decode(codec, shape, coded, FLAT)
+    assert torch.equal(alone[0][:, :, 0], flat[0][:, :, 0])
+    assert torch.equal(alone[1][:, :, 0], flat[1][:, :, 0])
 
 
 def test_command_slidingWindows_groupsByAttention(gemma, texts, tmp_path):

@@ -7,9 +7,15 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from kvtier.calibrate import __main__ as command
 from kvtier.calibrate import deepen
+from kvtier.calibrate.evaluate import Simulation
+from kvtier.calibrate.frames import FrameCoder
+from kvtier.calibrate.judge import Case
+from kvtier.calibrate.losses import LEVELS
 from kvtier.calibrate.model import kv_shape
-from kvtier.calibrate.profile_file import geometry
+from kvtier.calibrate.profile_file import from_profile, geometry
+from kvtier.calibrate.tables import read_tables
 from kvtier.decoder import decode_chunk, frame_segments
 from kvtier.encoder import ChunkId, encode_chunk
 from kvtier.frame import verify
@@ -82,7 +88,10 @@ def test_command_writes_a_deep_profile_whose_tokens_tell_the_first_layer(folder)
     out = folder / "deep.kvp"
     files = {"model": folder, "joint": folder / "joint.kvp", "texts": folder / "texts.npz"}
     arguments = [f"--{name}={path}" for name, path in files.items()]
-    deepen.main([*arguments, f"--out={out}", "--leading=30", "--features=32", "--step=0.2"])
+    deepen.main(
+        [*arguments, f"--out={out}", "--leading=30", "--features=32"]
+        + ["--step=0.2", "--held-out=0"]
+    )
     shape = geometry(kv_shape(folder))
     profile = parse(out.read_bytes(), shape)
     deep = profile.deep
@@ -108,6 +117,43 @@ def test_command_writes_a_deep_profile_whose_tokens_tell_the_first_layer(folder)
     decode_chunk(header, frame_segments(header, frame), profile, shape, k_out, v_out, ids)
     error = np.square(v_out.astype(np.float32) - v).sum() / np.square(v.astype(np.float32)).sum()
     assert error < 0.02
+
+
+def test_levels_areMeasuredByFramesOfTheCodec(folder):
+    out, rows = folder / "measured.kvp", folder / "rows.jsonl"
+    command.run_command(
+        [f"--model={folder}", f"--texts={folder / 'texts.npz'}", f"--out={out}", "--threads=1"]
+        + ["--kind=deep", f"--joint={folder / 'joint.kvp'}", "--held-out=1", f"--rows={rows}"]
+        + ["--leading=30", "--step=0.2"]
+    )
+    profile = parse(out.read_bytes(), geometry(kv_shape(folder)))
+    assert profile.kind == ProfileKind.DEEP
+    assert [level.name for level in profile.levels] == [level.name for level in LEVELS]
+    bits = [level.bits_per_element for level in profile.levels]
+    left = [level.distortion for level in profile.levels]
+    assert bits == sorted(bits, reverse=True) and left == sorted(left)
+    assert not any(np.isnan(level.kl) for level in profile.levels)
+    assert profile.loss[0].distortion == 0 and profile.loss[-1].distortion > left[-1]
+    assert len(rows.read_text().splitlines()) == len(LEVELS)
+
+
+def test_frames_ofAnOrdinaryProfile_costAndLeaveWhatTheSimulationSays(folder):
+    shape, model = kv_shape(folder), deepen.CausalModel(folder)
+    profile = parse((folder / "joint.kvp").read_bytes(), geometry(shape))
+    ids = np.random.default_rng(6).integers(0, VOCABULARY, 512)
+    case = Case("x", "x", *model.prefill(ids), following=ids[:0], tokens=ids)
+    coders = (
+        Simulation(from_profile(profile, 1024), read_tables(), shape),
+        FrameCoder(profile, geometry(shape)),
+    )
+    simulated, framed = (coder.encode(case) for coder in coders)
+    for level in LEVELS:
+        assert framed.distortion(level) == pytest.approx(simulated.distortion(level), rel=1e-4)
+        bits = simulated.bits_per_element(level)
+        assert bits < framed.bits_per_element(level) < 1.15 * bits  # small frames, small segments
+        a, b = (c.decode(case, x, level) for c, x in zip(coders, (simulated, framed)))
+        assert all(torch.allclose(x.float(), y.float(), atol=2e-3) for x, y in zip(a, b))
+    assert framed.stored_bits_per_element > framed.bits_per_element(LEVELS[0])
 
 
 def test_more_leading_components_than_there_are_is_refused(folder):
