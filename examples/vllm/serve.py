@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """One engine process: SmolLM2 by vLLM on the CPU, prompts in as JSON lines, results out.
 
-Reads `{"prompt": [ids], "tokens": n, "salt": text?, "reset": true?, "force": [ids]?}` and writes
-`{"ids", "ttftMs", "cpuMs", "externalTokens", "finish"}` for each. A list of them is run at once.
-With `--connector JSON`, vLLM's KVTransferConfig. `compare.py` drives it.
+Reads `{"prompt": [ids], "tokens": n, "salt": text?, "reset": true?}`, with what `forced.py` takes,
+and writes `{"ids", "ttftMs", "cpuMs", "externalTokens", "finish", "kvtier"}`. A list of them is run
+at once. With `--connector JSON`, vLLM's KVTransferConfig. `compare.py` drives it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def engine(model: str, connector: dict[str, Any] | None) -> Any:
     from vllm import LLM
     from vllm.config import KVTransferConfig
 
-    options: dict[str, Any] = {}
+    from forced import Forced
+
+    options: dict[str, Any] = {"logits_processors": [Forced]}
     if connector is not None:
         options["kv_transfer_config"] = KVTransferConfig(**connector)
     return LLM(
@@ -70,7 +72,8 @@ def run(llm: Any, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         prompts.append(prompt)
     params = [
         SamplingParams(
-            max_tokens=job["tokens"], temperature=0, ignore_eos=True, logprobs=job.get("logprobs")
+            max_tokens=job["tokens"], temperature=0, ignore_eos=True,
+            extra_args={key: job[key] for key in ("force", "logits") if key in job} or None,
         )
         for job in jobs
     ]

@@ -202,6 +202,23 @@ def test_hanging_node_ends_the_load_at_its_deadline(node, sides) -> None:  # typ
     assert load_all(worker(sides, node, ByteBlocks(None)), task) == set(range(12, 24))
 
 
+def test_load_that_falls_behind_computing_ends_long_before_its_deadline(  # type: ignore
+    node, sides
+) -> None:
+    source, target = ByteBlocks(1), ByteBlocks(None)
+    save_all(worker(sides, node, source))
+    task = replace(load_task(node, seconds=600.0), recompute_seconds=2.0)
+    held = task.refs[0][2].key
+
+    def hang(reply: object) -> None:
+        if node.requests[-1].key == held:
+            node.released.wait()
+
+    node.before_reply = hang
+    assert load_all(worker(sides, node, target), task) == set(range(18, 24))
+    assert np.array_equal(target.data[:, 12:18], source.data[:, :6])
+
+
 def test_cancelled_load_ends_and_reports_its_blocks(node, sides) -> None:  # type: ignore
     save_all(worker(sides, node, ByteBlocks(1)))
     task, asked = load_task(node, seconds=600.0), threading.Event()

@@ -221,6 +221,7 @@ class SchedulerSide:
             for match in tracked.lookup.result()
         )
         rate = self._prefill_rate()
+        recompute = external_tokens / rate if rate else 0.0
         seconds = self._config.load_timeout
         task = LoadTask(
             request.request_id,
@@ -228,7 +229,8 @@ class SchedulerSide:
             np.array(request.all_token_ids[: end * self._chunk], "<u4"),
             tuple(block_ids[: end * self._chunk // self._block]),
             tracked.local_tokens // self._block,
-            min(seconds, external_tokens / rate) if rate else seconds,
+            min(seconds, recompute) if rate else seconds,
+            recompute,
         )
         tracked.blocks, tracked.state, tracked.lookup = task.written, LoadState.RUNNING, None
         self._loading[request.request_id] = tracked

@@ -15,7 +15,8 @@ class LoadTask:
 
     refs: for each rank, the chunks in order; tokens: of the sequence from 0 to the last chunk's
     end. block_ids: of the whole sequence; first_block: the first that is written (the engine has
-    those before). seconds: time for all of it, counted from when the worker gets the task.
+    those before). seconds: time for all of it, counted from when the worker gets the task;
+    recompute_seconds: what computing the written blocks would take, 0 when that is not known.
     """
 
     request: str
@@ -24,6 +25,7 @@ class LoadTask:
     block_ids: tuple[int, ...]
     first_block: int
     seconds: float
+    recompute_seconds: float = 0.0
 
     @property
     def written(self) -> tuple[int, ...]:
