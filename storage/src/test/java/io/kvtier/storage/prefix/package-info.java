@@ -1,0 +1,3 @@
+/** Tests of prefix sharing, each against a plain model. */
+@org.jspecify.annotations.NullMarked
+package io.kvtier.storage.prefix;
