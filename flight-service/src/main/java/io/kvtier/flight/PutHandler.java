@@ -14,6 +14,7 @@ import io.kvtier.codec.wire.PutReply.Status;
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.PutOutcome;
+import io.kvtier.storage.StoreKey;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.List;
@@ -34,10 +35,12 @@ import org.apache.arrow.vector.VectorSchemaRoot;
 final class PutHandler {
     private final NodeContext node;
     private final Tenant tenant;
+    private final UsedChain chain;
 
     PutHandler(NodeContext node, Tenant tenant) {
         this.node = node;
         this.tenant = tenant;
+        this.chain = new UsedChain(node.store());
     }
 
     /** Reads the stream to its end and answers row by row. */
@@ -53,6 +56,7 @@ final class PutHandler {
                     watched.touch();
                     acceptBatch(command, namespace, frames.getRoot(), allocator, replies);
                 }
+                chain.flush();
                 replies.onCompleted();
             } catch (RuntimeException e) {
                 // A second answer after gRPC's own would cost the client its whole connection.
@@ -90,13 +94,15 @@ final class PutHandler {
                             command.namespace(),
                             namespace,
                             node.options().decodeLimits());
+            StoreKey key = tenant.keyOf(header.key());
             PutOutcome outcome =
                     node.store()
                             .put(
-                                    tenant.keyOf(header.key()),
+                                    key,
                                     HeldFrame.meta(header, blob.bytes()),
                                     blob,
                                     durability(command.durability()));
+            chain.add(key);
             return reply(header, outcome, command.durability());
         } catch (CorruptChunkException | InvalidRequestException e) {
             return rejected(e);

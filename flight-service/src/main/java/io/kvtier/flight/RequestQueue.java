@@ -113,6 +113,16 @@ final class RequestQueue {
         }
     }
 
+    /** Whether nothing waits. */
+    boolean isEmpty() {
+        lock.lock();
+        try {
+            return waiting.isEmpty();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Why a request need not be answered (any more). */
     Optional<String> whyDropped(Waiting request) {
         if (request.cancelled) {

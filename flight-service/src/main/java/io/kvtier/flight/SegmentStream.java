@@ -6,6 +6,7 @@ import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentReply.Status;
 import io.kvtier.codec.wire.SegmentRequest;
 import io.kvtier.storage.OverloadedException;
+import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoredChunk;
 import java.util.List;
 import java.util.Optional;
@@ -17,6 +18,7 @@ final class SegmentStream {
     private final Digest namespace;
     private final RequestQueue queue;
     private final ReplyWriter writer;
+    private final UsedChain chain;
 
     SegmentStream(
             NodeContext node,
@@ -29,6 +31,7 @@ final class SegmentStream {
         this.namespace = namespace;
         this.queue = queue;
         this.writer = writer;
+        this.chain = new UsedChain(node.store());
     }
 
     /** Answers until the client has said its last, or is gone. */
@@ -37,6 +40,9 @@ final class SegmentStream {
         while (next.isPresent() && !writer.isCancelled()) {
             answer(next.get());
             watched.touch();
+            if (queue.isEmpty()) {
+                chain.flush();
+            }
             next = queue.take();
         }
     }
@@ -48,11 +54,13 @@ final class SegmentStream {
             end(request, Status.CANCELLED, request.encodingId(), dropped.get());
             return;
         }
-        try (StoredChunk chunk = node.store().open(tenant.keyOf(request.key())).orElse(null)) {
+        StoreKey key = tenant.keyOf(request.key());
+        try (StoredChunk chunk = node.store().open(key).orElse(null)) {
             if (chunk == null || HeldFrame.directory(chunk.meta(), namespace).isEmpty()) {
                 end(request, Status.MISS, Digest.ZERO, "the chunk is not held");
                 return;
             }
+            chain.add(key);
             send(waiting, chunk);
         } catch (OverloadedException e) {
             end(request, Status.OVERLOADED, request.encodingId(), String.valueOf(e.getMessage()));

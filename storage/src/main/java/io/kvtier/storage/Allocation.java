@@ -75,6 +75,25 @@ final class Allocation {
         return false;
     }
 
+    /** The first bytes in a place where all would not fit, or null; the caller owns it. */
+    @Nullable Allocation copyToHole(long bytes) {
+        return pool.copyToHole(this, bytes, site);
+    }
+
+    /**
+     * Gives back all but the first bytes, if nobody but the caller has a reference: they go on as
+     * another allocation, whose one reference is the caller's in place of the old one.
+     */
+    @Nullable Allocation shorten(long bytes) {
+        if (!REFERENCES.compareAndSet(this, 1, 0)) {
+            return null;
+        }
+        Slab.Extent front = pool.trim(this, bytes);
+        Allocation shorter = new Allocation(pool, front, bytes, site);
+        pool.replaced(this, shorter);
+        return shorter;
+    }
+
     void release() {
         int before = (int) REFERENCES.getAndAdd(this, -1);
         if (before <= 0) {

@@ -182,6 +182,60 @@ public final class BlobPool implements AutoCloseable {
         slabs.forEach(Slab::unmap);
     }
 
+    /**
+     * Copies the first bytes of an allocation to free pages between others, where all of it would
+     * not fit; null if there are none. Maps nothing and reclaims nothing.
+     */
+    @Nullable Allocation copyToHole(Allocation allocation, long bytes, @Nullable Throwable site) {
+        long pages = Slab.roundUp(bytes);
+        Extent hole;
+        lock.lock();
+        try {
+            hole = closed ? null : space.takeBelow(pages, allocation.capacityBytes());
+            if (hole == null) {
+                return null;
+            }
+            count(pages);
+        } finally {
+            lock.unlock();
+        }
+        Allocation copy = new Allocation(this, hole, bytes, site);
+        copy.segment().copyFrom(allocation.readOnlySegment().asSlice(0, bytes));
+        if (options.diagnostics()) {
+            ledger.add(copy);
+        }
+        return copy;
+    }
+
+    /** Takes back the pages behind the first bytes; the extent of those is returned. */
+    Extent trim(Allocation allocation, long bytes) {
+        Extent extent = allocation.extent();
+        long kept = Slab.roundUp(bytes);
+        long freed = extent.bytes() - kept;
+        if (freed <= 0) {
+            return extent;
+        }
+        if (options.diagnostics()) {
+            allocation.segment().asSlice(bytes).fill(POISON);
+        }
+        lock.lock();
+        try {
+            outstandingBytes -= freed;
+            space.give(new Extent(extent.slab(), extent.offset() + kept, freed));
+        } finally {
+            lock.unlock();
+        }
+        return new Extent(extent.slab(), extent.offset(), kept);
+    }
+
+    /** Moves an entry of the ledger. */
+    void replaced(Allocation old, Allocation successor) {
+        if (options.diagnostics()) {
+            ledger.remove(old);
+            ledger.add(successor);
+        }
+    }
+
     private @Nullable Extent take(long pages) {
         List<Slab> unmapped = new ArrayList<>(0);
         long slabBytes;

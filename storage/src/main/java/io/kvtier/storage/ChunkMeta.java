@@ -92,6 +92,31 @@ public record ChunkMeta(
         return Arrays.equals(encodingId, other.encodingId);
     }
 
+    /**
+     * What is left of the value when it is truncated.
+     *
+     * @param cut index of the cut at which it ends
+     */
+    public ChunkMeta cutAt(int cut) {
+        return new ChunkMeta(
+                encodingId,
+                cuts[cut],
+                quality - (cuts.length - 1 - cut),
+                tokens,
+                Arrays.copyOf(cuts, cut + 1),
+                summary);
+    }
+
+    /** Offsets at which the value may be truncated, its end included. */
+    public int cutCount() {
+        return cuts.length;
+    }
+
+    /** Where the value ends when it is truncated at a cut. */
+    public long bytesAt(int cut) {
+        return cuts[cut];
+    }
+
     /** Heap bytes of this record, about: what an index charges for it. */
     public long heapBytes() {
         return 160L + ENCODING_ID_BYTES + 8L * cuts.length + summary.length;

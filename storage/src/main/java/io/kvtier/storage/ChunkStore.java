@@ -61,6 +61,16 @@ public interface ChunkStore extends AutoCloseable {
     }
 
     /**
+     * Says that the chunks of a chain were used together, so that its tail goes before its head.
+     *
+     * <p>A stream opens or puts a chain from its head on, which leaves the head as the one that was
+     * not used for longest. Keys that are not held are passed over.
+     *
+     * @param chain in order, head first
+     */
+    default void touch(List<StoreKey> chain) {}
+
+    /**
      * Removes a value for good: it does not come back after a restart.
      *
      * @return whether it was there

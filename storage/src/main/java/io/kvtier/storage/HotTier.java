@@ -13,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  * and for values of the same number of uses, the least recently used goes first. Uses within {@link
  * #SAME_USE} of each other are one: a stream opens a value once for each range it asks for.
  *
+ * <p>A value that can be cut loses its last part before it goes, if {@link PartWorth} says that
+ * this part is worth less by the byte, and the next one when its turn comes again.
+ *
  * <p>Holds {@link Durability#MEMORY} only. Values are shared, never copied: a put retains the
  * caller's blob, an open hands out another handle. When its {@link BlobPool} runs short, the tier
  * gives up old values for what is in flight.
@@ -23,6 +26,10 @@ public final class HotTier implements ChunkStore {
      * retain: the count is 0, the attempt fails without touching the memory, and the reader looks
      * again. Since an entry is removed before its handle is closed, looking again finds a newer
      * entry or none, so the loop ends. Nothing depends on when Caffeine tidies up.
+     *
+     * What changes an entry does so under its key's stripe. One that is cut stays in its place, but
+     * under another allocation, since the old one's count has to leave 1 for 0 so that no reader
+     * gets in between: a reader that fails waits for the stripe and finds the new one.
      */
     /** Within this time of a use, the next one is the same. */
     static final Duration SAME_USE = Duration.ofSeconds(5);
@@ -38,9 +45,13 @@ public final class HotTier implements ChunkStore {
     /** Fits after which it forgets a part of what it counted. */
     private static final int FORGET_EVERY = 16;
 
+    /** Kinds of values that are worth different amounts by the byte. */
+    private static final int KINDS = 3;
+
     private final BlobPool pool;
     private final NanoClock clock;
     private final ReuseModel model = new ReuseModel();
+    private final PartWorth parts = new PartWorth();
     private final @Nullable ReuseHistory history;
     private final BlobPool.Reclaimer reclaimer = this::evict;
     private final long bytesMax;
@@ -53,24 +64,38 @@ public final class HotTier implements ChunkStore {
 
     /** An entry; its handle belongs to the map, and then to whoever removed it. */
     private static final class Held implements RecencyMap.Weighed {
-        final ChunkMeta meta;
-        final PooledBlob blob;
-        final long weight;
+        volatile Content content;
+        volatile boolean cut;
+
+        /** Parts that a colder tier holds as well: fewer are not worth holding here. */
+        volatile int partsElsewhere;
+
         // Two uses at the same time may count as one: an estimate needs no more.
         volatile int uses;
         volatile long lastUse;
 
-        Held(ChunkMeta meta, PooledBlob blob, int uses, long lastUse) {
-            this.meta = meta;
-            this.blob = blob;
-            this.weight = HotTier.weight(meta, blob);
+        Held(Content content, int partsElsewhere, int uses, long lastUse) {
+            this.content = content;
+            this.partsElsewhere = partsElsewhere;
             this.uses = uses;
             this.lastUse = lastUse;
         }
 
+        boolean canLosePart() {
+            ChunkMeta meta = content.meta;
+            return meta.cutCount() > 1 && meta.quality() - 1 > partsElsewhere;
+        }
+
         @Override
         public long weight() {
-            return weight;
+            return content.weight;
+        }
+    }
+
+    /** What is held, as one: readers take meta and bytes that belong together. */
+    private record Content(ChunkMeta meta, PooledBlob blob, long weight) {
+        static Content of(ChunkMeta meta, PooledBlob blob) {
+            return new Content(meta, blob, HotTier.weight(meta, blob));
         }
     }
 
@@ -93,31 +118,47 @@ public final class HotTier implements ChunkStore {
 
     @Override
     public PutOutcome put(StoreKey key, ChunkMeta meta, Blob value, Durability durability) {
-        StoreCounters.requireMatch(meta, value);
-        requireOpen();
         if (durability == Durability.DISK) {
             throw new InvalidRequestException("the hot tier holds MEMORY only, got DISK");
         }
+        return put(key, meta, value, 0);
+    }
+
+    /**
+     * Puts a value of which a colder tier holds so many parts, too: it is given up rather than cut
+     * to no more than these.
+     */
+    PutOutcome put(StoreKey key, ChunkMeta meta, Blob value, int partsElsewhere) {
+        StoreCounters.requireMatch(meta, value);
+        requireOpen();
         if (!admits(meta, value)) {
             counters.refused.increment();
             throw new OverloadedException(
                     "value of " + value.bytes() + " bytes exceeds hot bytesMax=" + bytesMax,
                     Duration.ofSeconds(1));
         }
-        PutOutcome outcome = insert(key, meta, value);
+        PutOutcome outcome = insert(key, meta, value, partsElsewhere);
         shrink();
         return counters.count(outcome);
     }
 
-    private PutOutcome insert(StoreKey key, ChunkMeta meta, Blob value) {
+    /** Says that a colder tier has come to hold so many parts of a value that may be held here. */
+    void heldElsewhere(StoreKey key, int parts) {
+        Held held = map.peek(key);
+        if (held != null) {
+            held.partsElsewhere = parts;
+        }
+    }
+
+    private PutOutcome insert(StoreKey key, ChunkMeta meta, Blob value, int partsElsewhere) {
         ReentrantLock stripe = stripes.of(key);
         stripe.lock();
         try {
             requireOpen();
             PutOutcome outcome = PutOutcome.decide(find(key), meta);
             switch (outcome) {
-                case PutOutcome.Stored s -> keep(key, meta, value);
-                case PutOutcome.Replaced r -> keep(key, meta, value);
+                case PutOutcome.Stored s -> keep(key, meta, value, partsElsewhere);
+                case PutOutcome.Replaced r -> keep(key, meta, value, partsElsewhere);
                 case PutOutcome.AlreadyPresent a -> {}
                 case PutOutcome.KeptOther k -> {}
             }
@@ -127,14 +168,21 @@ public final class HotTier implements ChunkStore {
         }
     }
 
-    private void keep(StoreKey key, ChunkMeta meta, Blob value) {
-        PooledBlob own = (PooledBlob) value.retain();
+    private void keep(StoreKey key, ChunkMeta meta, Blob value, int partsElsewhere) {
+        Content content = Content.of(meta, (PooledBlob) value.retain());
         long now = clock.nanoTime();
         Held before = map.peek(key);
+        if (before != null && before.cut) {
+            parts.replaced();
+            count(before, now);
+        }
         int uses = before == null ? usesBefore(key, now) : before.uses;
-        Held old = map.put(key, new Held(meta, own, uses, now));
+        Held old = map.put(key, new Held(content, partsElsewhere, uses, now));
         if (old != null) {
-            old.blob.close();
+            old.content.blob.close();
+        }
+        if (meta.cutCount() > 1) {
+            parts.put(meta);
         }
     }
 
@@ -149,14 +197,19 @@ public final class HotTier implements ChunkStore {
     }
 
     private void use(Held held) {
-        if (history == null) {
-            return;
+        if (history != null) {
+            count(held, clock.nanoTime());
         }
-        long now = clock.nanoTime();
+    }
+
+    private void count(Held held, long now) {
         long age = now - held.lastUse;
         if (age >= SAME_USE.toNanos()) {
             model.reused(held.uses, age);
             held.uses = Math.min(held.uses + 1, ReuseModel.USES_MAX);
+            if (held.cut) {
+                parts.used();
+            }
         }
         held.lastUse = now;
     }
@@ -165,33 +218,59 @@ public final class HotTier implements ChunkStore {
     public Optional<ChunkMeta> find(StoreKey key) {
         requireOpen();
         Held held = map.peek(key);
-        return held == null ? Optional.empty() : Optional.of(held.meta);
+        return held == null ? Optional.empty() : Optional.of(held.content.meta);
     }
 
     @Override
     public Optional<StoredChunk> open(StoreKey key) {
         requireOpen();
         for (Held held = map.touch(key); held != null; held = map.touch(key)) {
-            PooledBlob blob = held.blob.tryRetain();
+            Content content = held.content;
+            PooledBlob blob = content.blob.tryRetain();
             if (blob != null) {
                 use(held);
                 counters.hits.increment();
-                return Optional.of(new StoredChunk(held.meta, blob));
+                return Optional.of(new StoredChunk(content.meta, blob));
             }
+            awaitWriter(key);
         }
         counters.misses.increment();
         return Optional.empty();
     }
 
     @Override
+    public void touch(List<StoreKey> chain) {
+        requireOpen();
+        for (StoreKey key : chain.reversed()) {
+            Held held = map.touch(key);
+            if (held != null) {
+                use(held);
+            }
+        }
+    }
+
+    @Override
     public boolean remove(StoreKey key) {
         requireOpen();
-        Held held = map.remove(key);
-        if (held == null) {
-            return false;
+        ReentrantLock stripe = stripes.of(key);
+        stripe.lock();
+        try {
+            Held held = map.remove(key);
+            if (held == null) {
+                return false;
+            }
+            held.content.blob.close();
+            return true;
+        } finally {
+            stripe.unlock();
         }
-        held.blob.close();
-        return true;
+    }
+
+    @SuppressWarnings("LockNotBeforeTry") // nothing happens in between
+    private void awaitWriter(StoreKey key) {
+        ReentrantLock stripe = stripes.of(key);
+        stripe.lock();
+        stripe.unlock();
     }
 
     @Override
@@ -204,12 +283,7 @@ public final class HotTier implements ChunkStore {
         closed = true;
         pool.removeReclaimer(reclaimer);
         stripes.awaitHolders(); // puts that began before are done, later ones see the flag
-        for (StoreKey key : map.keys()) {
-            Held held = map.remove(key);
-            if (held != null) {
-                held.blob.close();
-            }
-        }
+        map.keys().forEach(this::drop);
     }
 
     /** Whether a value could be kept at all. */
@@ -239,20 +313,112 @@ public final class HotTier implements ChunkStore {
         }
     }
 
-    private long evict(long weight) {
+    private void drop(StoreKey key) {
+        ReentrantLock stripe = stripes.of(key);
+        stripe.lock();
+        try {
+            Held held = map.remove(key);
+            if (held != null) {
+                held.content.blob.close();
+            }
+        } finally {
+            stripe.unlock();
+        }
+    }
+
+    private long evict(long atLeast) {
+        long weight = Math.max(atLeast, bytesMax >> BATCH_SHIFT);
         long freed = 0;
-        for (RecencyMap.Entry<Held> least : leastWorth(weight)) {
-            Held held = least.value();
-            if (map.remove(least.key(), held)) {
-                held.blob.close();
-                freed += held.weight;
-                counters.evicted.increment();
-                if (history != null) {
-                    history.add(least.key(), held.uses, held.lastUse);
-                }
+        // Where all of these are open and cannot be cut, more are looked at: the newest value is
+        // open while it is put, and if it went for having the last part, it would leave orphans.
+        for (long look = weight; freed == 0 && look < 4 * bytesMax; look *= 4) {
+            freed = giveUp(leastWorth(look), weight, false);
+        }
+        return freed > 0 ? freed : giveUp(leastWorth(weight), weight, true);
+    }
+
+    /** Gives up the next of each; what is open cannot be cut, and goes only if it {@code must}. */
+    private long giveUp(List<RecencyMap.Entry<Held>> least, long weight, boolean must) {
+        long freed = 0;
+        for (RecencyMap.Entry<Held> entry : least) {
+            ReentrantLock stripe = stripes.of(entry.key());
+            stripe.lock();
+            try {
+                freed += giveUp(entry.key(), entry.value(), must);
+            } finally {
+                stripe.unlock();
+            }
+            if (freed >= weight) {
+                break;
             }
         }
         return freed;
+    }
+
+    private long giveUp(StoreKey key, Held held, boolean must) {
+        long weight = held.weight();
+        if (losesPart(held) && map.peek(key) == held) {
+            if (cut(held)) {
+                long freed = weight - held.weight();
+                map.lighten(freed);
+                counters.shrunk.increment();
+                return freed;
+            }
+            if (!must) {
+                return 0;
+            }
+        }
+        if (!map.remove(key, held)) {
+            return 0;
+        }
+        held.content.blob.close();
+        counters.evicted.increment();
+        if (history != null) {
+            history.add(key, held.uses, held.lastUse);
+        }
+        return weight;
+    }
+
+    private boolean losesPart(Held held) {
+        return history != null && parts.partsFirst() && held.canLosePart();
+    }
+
+    /**
+     * Takes the last part away. What stays moves to a hole that an earlier cut has left, so that
+     * whole values find room; without such a hole it stays in its place, unless a reader is there.
+     */
+    private static boolean cut(Held held) {
+        PooledBlob whole = held.content.blob;
+        ChunkMeta meta = held.content.meta;
+        ChunkMeta shorter = meta.cutAt(meta.cutCount() - 2);
+        PooledBlob moved = whole.copyToHole(shorter.bytes());
+        PooledBlob blob = moved == null ? whole.shorten(shorter.bytes()) : moved;
+        if (blob == null) {
+            return false;
+        }
+        held.cut = true;
+        held.content = Content.of(shorter, blob);
+        if (moved != null) {
+            whole.close();
+        }
+        return true;
+    }
+
+    /** Bytes that giving up the next of a value frees, about: pages are not looked at. */
+    private long freed(Held held) {
+        ChunkMeta meta = held.content.meta;
+        return losesPart(held) ? meta.bytes() - meta.bytesAt(meta.cutCount() - 2) : held.weight();
+    }
+
+    /** Values with a part to lose, without, and such as were cut: each has a worth by the byte. */
+    private int classOf(Held held) {
+        int kind = losesPart(held) ? 0 : held.cut ? 1 : 2;
+        return kind * ReuseModel.CLASSES + held.uses;
+    }
+
+    private double worth(Held held, long now) {
+        double byByte = losesPart(held) ? parts.ofPart() : held.cut ? parts.ofRest() : 1;
+        return byByte * model.worth(held.uses, now - held.lastUse);
     }
 
     private List<RecencyMap.Entry<Held>> leastWorth(long weight) {
@@ -264,8 +430,10 @@ public final class HotTier implements ChunkStore {
             if (counters.evicted.sum() / FIT_EVERY >= fits) {
                 fits++;
                 model.fit();
+                parts.fit();
                 if (fits % FORGET_EVERY == 0) {
                     model.forget();
+                    parts.forget();
                 }
             }
         } finally {
@@ -273,10 +441,12 @@ public final class HotTier implements ChunkStore {
         }
         long now = clock.nanoTime();
         return map.leastWorth(
-                Math.max(weight, bytesMax >> BATCH_SHIFT),
-                ReuseModel.CLASSES,
-                held -> held.uses,
-                held -> model.worth(held.uses, now - held.lastUse));
+                weight,
+                new WorthOrder.Valuation<>(
+                        KINDS * ReuseModel.CLASSES,
+                        this::classOf,
+                        held -> worth(held, now),
+                        this::freed));
     }
 
     private void requireOpen() {

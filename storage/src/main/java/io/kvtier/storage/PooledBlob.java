@@ -57,6 +57,35 @@ final class PooledBlob implements Blob {
         return allocation.tryRetain() ? new PooledBlob(allocation) : null;
     }
 
+    /**
+     * A blob of the first bytes, in free memory that is too small for all of them, so that the
+     * whole of this one's comes free once it is closed; null if there is none.
+     */
+    @Nullable PooledBlob copyToHole(long bytes) {
+        requireOpen();
+        Allocation copy = allocation.copyToHole(bytes);
+        return copy == null ? null : new PooledBlob(copy);
+    }
+
+    /**
+     * Gives the memory behind the first bytes back to the pool, if this is the only handle.
+     *
+     * <p>For the one owner of a handle that others find in a shared place and {@link #tryRetain}:
+     * from here on they fail, until they find the result there. Nobody may close this handle at the
+     * same time.
+     *
+     * @return the handle that goes on in place of this one, which is closed; null if others have
+     *     the bytes open, and nothing has changed
+     */
+    @Nullable PooledBlob shorten(long bytes) {
+        Allocation shorter = allocation.shorten(bytes);
+        if (shorter == null) {
+            return null;
+        }
+        closed = true;
+        return new PooledBlob(shorter);
+    }
+
     /** Memory that is held by the blob, including what rounding up costs. */
     long capacityBytes() {
         return allocation.capacityBytes();

@@ -11,8 +11,6 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.ToDoubleFunction;
-import java.util.function.ToIntFunction;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -31,7 +29,7 @@ import org.jspecify.annotations.Nullable;
 final class RecencyMap<V extends RecencyMap.Weighed> {
     /** Something that counts against a budget. */
     interface Weighed {
-        /** Bytes, the same at every call. */
+        /** Bytes, the same at every call but for what {@link #lighten} was told of. */
         long weight();
     }
 
@@ -94,23 +92,23 @@ final class RecencyMap<V extends RecencyMap.Weighed> {
         return removed;
     }
 
+    /** Takes note that a value that is in the map weighs less by so many bytes. */
+    void lighten(long by) {
+        bytes.addAndGet(-by);
+    }
+
     /** The least recently used entries, oldest first, until their weights reach {@code weight}. */
     List<Entry<V>> oldest(long weight) {
         return order.oldest(entries -> take(entries, weight));
     }
 
     /**
-     * The entries least worth keeping, until their weights reach {@code weight}.
+     * The entries least worth keeping, until what giving them up frees reaches {@code weight}.
      *
      * <p>One pass over all entries, in order of use; entries of equal worth in that order.
-     *
-     * @param classes how many classes {@code classOf} tells apart, from 0
-     * @param worthOf must not rise from newer to older entries of one class
      */
-    List<Entry<V>> leastWorth(
-            long weight, int classes, ToIntFunction<V> classOf, ToDoubleFunction<V> worthOf) {
-        return order.oldest(
-                entries -> new WorthOrder<>(weight, classes, classOf, worthOf).choose(entries));
+    List<Entry<V>> leastWorth(long weight, WorthOrder.Valuation<V> valuation) {
+        return order.oldest(entries -> new WorthOrder<>(weight, valuation).choose(entries));
     }
 
     /** Sum of weights. */

@@ -38,6 +38,12 @@ final class SlabSpace {
         return new Extent(found.slab(), found.offset(), bytes);
     }
 
+    /** As {@link #take}, but only from an extent of less than {@code limit} bytes. */
+    @Nullable Extent takeBelow(long bytes, long limit) {
+        Long fitting = bySize.ceilingKey(bytes);
+        return fitting == null || fitting >= limit ? null : take(bytes);
+    }
+
     /** Gives an extent back, or adds one of a new slab. */
     void give(Extent extent) {
         Slab slab = extent.slab();

@@ -17,6 +17,9 @@ public final class StoreCounters {
     /** Values dropped for the budget. */
     public final LongAdder evicted = new LongAdder();
 
+    /** Values that lost parts to stay within the budget. */
+    public final LongAdder shrunk = new LongAdder();
+
     /** Values set aside because a check failed. */
     public final LongAdder quarantined = new LongAdder();
 
@@ -52,6 +55,7 @@ public final class StoreCounters {
                 keptOther.sum(),
                 refused.sum(),
                 evicted.sum(),
+                shrunk.sum(),
                 quarantined.sum(),
                 tiers);
     }

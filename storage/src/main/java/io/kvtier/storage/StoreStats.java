@@ -17,6 +17,7 @@ import java.util.List;
  * @param keptOther puts that lost to another encoding
  * @param refused puts that failed because a limit was reached or the store could not write
  * @param evicted values dropped to stay within the budget
+ * @param shrunk values that lost parts to stay within the budget
  * @param quarantined values set aside because a check failed
  * @param tiers of which the store is made, fastest first; empty for a single one
  */
@@ -33,6 +34,7 @@ public record StoreStats(
         long keptOther,
         long refused,
         long evicted,
+        long shrunk,
         long quarantined,
         List<StoreStats> tiers) {
     public StoreStats {

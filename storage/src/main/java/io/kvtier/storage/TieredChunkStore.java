@@ -76,7 +76,7 @@ public final class TieredChunkStore implements ChunkStore {
             var _ = cold.put(key, meta, value, durability);
         }
         if (admitted) {
-            var _ = hot.put(key, meta, value, Durability.MEMORY);
+            var _ = hot.put(key, meta, value, partsOf(cold.find(key)));
         } else {
             var _ = hot.remove(key);
         }
@@ -88,9 +88,16 @@ public final class TieredChunkStore implements ChunkStore {
     private PutOutcome persist(StoreKey key, ChunkMeta meta, Blob value, AlreadyPresent present) {
         try (StoredChunk held = hot.open(key).orElse(null)) {
             if (held == null || held.meta().quality() < meta.quality()) {
-                return cold.put(key, meta, value, Durability.DISK);
+                // It was given up, or cut, since it was found.
+                PutOutcome outcome = cold.put(key, meta, value, Durability.DISK);
+                if (held != null) {
+                    var _ = hot.put(key, meta, value, outcome.held().quality());
+                }
+                return outcome;
             }
             var _ = cold.put(key, held.meta(), held.blob(), Durability.DISK);
+            // While it is open it is not cut: from here on not below what the disk has.
+            hot.heldElsewhere(key, partsOf(cold.find(key)));
             return present;
         }
     }
@@ -148,11 +155,15 @@ public final class TieredChunkStore implements ChunkStore {
         try {
             boolean current = cold.find(key).filter(held -> held.equals(found.meta())).isPresent();
             if (current && hot.admits(found.meta(), found.blob())) {
-                var _ = hot.put(key, found.meta(), found.blob(), Durability.MEMORY);
+                var _ = hot.put(key, found.meta(), found.blob(), found.meta().quality());
             }
         } finally {
             stripe.unlock();
         }
+    }
+
+    private static int partsOf(Optional<ChunkMeta> held) {
+        return held.map(ChunkMeta::quality).orElse(0);
     }
 
     private static @Nullable StoredChunk await(ColdRead read) {
@@ -168,6 +179,12 @@ public final class TieredChunkStore implements ChunkStore {
                 case null, default -> new UnavailableException("cold read failed: " + e, e);
             };
         }
+    }
+
+    @Override
+    public void touch(List<StoreKey> chain) {
+        hot.touch(chain);
+        cold.touch(chain);
     }
 
     @Override

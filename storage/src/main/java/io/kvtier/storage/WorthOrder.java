@@ -2,12 +2,12 @@ package io.kvtier.storage;
 
 import com.github.benmanes.caffeine.cache.Policy.CacheEntry;
 import io.kvtier.storage.RecencyMap.Entry;
-import io.kvtier.storage.RecencyMap.Weighed;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToIntFunction;
+import java.util.function.ToLongFunction;
 import java.util.stream.Stream;
 
 /**
@@ -16,31 +16,42 @@ import java.util.stream.Stream;
  * <p>Within a class worth does not rise towards the older end, so the oldest of each class come
  * first and the classes' heads are merged by worth. No class needs more than the weight asked for.
  */
-final class WorthOrder<V extends Weighed> {
+final class WorthOrder<V> {
     private final long weight;
-    private final ToIntFunction<V> classOf;
-    private final ToDoubleFunction<V> worthOf;
+    private final Valuation<V> valuation;
     private final List<List<Ranked<V>>> classes = new ArrayList<>();
     private final long[] sums;
 
     /** An entry and its place in the order of use. */
-    private record Ranked<V>(Entry<V> entry, double worth, int rank) {}
+    private record Ranked<V>(Entry<V> entry, double worth, long freed, int rank) {}
 
-    WorthOrder(long weight, int classes, ToIntFunction<V> classOf, ToDoubleFunction<V> worthOf) {
+    /**
+     * What entries are worth.
+     *
+     * @param classes how many classes {@code classOf} tells apart, from 0
+     * @param worthOf must not rise from newer to older entries of one class
+     * @param freedOf what giving up an entry frees
+     */
+    record Valuation<V>(
+            int classes,
+            ToIntFunction<V> classOf,
+            ToDoubleFunction<V> worthOf,
+            ToLongFunction<V> freedOf) {}
+
+    WorthOrder(long weight, Valuation<V> valuation) {
         this.weight = weight;
-        this.classOf = classOf;
-        this.worthOf = worthOf;
-        for (int c = 0; c < classes; c++) {
-            this.classes.add(new ArrayList<>());
+        this.valuation = valuation;
+        for (int c = 0; c < valuation.classes; c++) {
+            classes.add(new ArrayList<>());
         }
-        sums = new long[classes];
+        sums = new long[valuation.classes];
     }
 
     /**
      * Chooses those to give up.
      *
      * @param entries oldest first
-     * @return least worth first; their weights reach the weight asked for, if all do
+     * @return least worth first; what they free reaches the weight asked for, if all do
      */
     List<Entry<V>> choose(Stream<CacheEntry<StoreKey, V>> entries) {
         int full = 0;
@@ -49,11 +60,13 @@ final class WorthOrder<V extends Weighed> {
                 full < sums.length && all.hasNext(); ) {
             CacheEntry<StoreKey, V> next = all.next();
             V value = next.getValue();
-            int c = classOf.applyAsInt(value);
+            int c = valuation.classOf.applyAsInt(value);
             if (sums[c] < weight) {
                 Entry<V> entry = new Entry<>(next.getKey(), value);
-                classes.get(c).add(new Ranked<>(entry, worthOf.applyAsDouble(value), rank++));
-                sums[c] += value.weight();
+                double worth = valuation.worthOf.applyAsDouble(value);
+                long freed = valuation.freedOf.applyAsLong(value);
+                classes.get(c).add(new Ranked<>(entry, worth, freed, rank++));
+                sums[c] += freed;
                 full += sums[c] >= weight ? 1 : 0;
             }
         }
@@ -74,10 +87,10 @@ final class WorthOrder<V extends Weighed> {
             if (least < 0) {
                 break;
             }
-            Entry<V> entry = head(least, heads).entry();
+            Ranked<V> next = head(least, heads);
             heads[least]++;
-            chosen.add(entry);
-            sum += entry.value().weight();
+            chosen.add(next.entry());
+            sum += next.freed();
         }
         return chosen;
     }

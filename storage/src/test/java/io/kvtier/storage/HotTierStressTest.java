@@ -31,7 +31,7 @@ class HotTierStressTest {
     private static final long NANOS_MAX = Duration.ofSeconds(60).toNanos();
 
     private static final int HITS_MIN = 1_000;
-    private static final int VALUE_BYTES = 4096;
+    private static final int VALUE_BYTES = 16_384;
     private static final int KEYS = 12;
 
     private final LongAdder hits = new LongAdder();
@@ -42,7 +42,7 @@ class HotTierStressTest {
         try (BlobPool pool = TestChunks.pool(1L << 20);
                 HotTier tier =
                         new HotTier(
-                                pool, HotTierOptions.ofBytesMax(6 * 4500), NanoClock.system())) {
+                                pool, HotTierOptions.ofBytesMax(6 * 17_000), NanoClock.system())) {
             long start = clock.nanoTime();
             BooleanSupplier goesOn =
                     () -> {
@@ -76,6 +76,7 @@ class HotTierStressTest {
             }
             assertThat(hits.sum()).isGreaterThan(HITS_MIN);
             assertThat(tier.stats().evicted()).isPositive();
+            assertThat(tier.stats().shrunk()).isPositive();
             tier.close();
             assertThat(pool.outstandingBytes()).isZero();
         }
@@ -83,7 +84,11 @@ class HotTierStressTest {
 
     private static void write(HotTier tier, BlobPool pool, SplittableRandom random) {
         int index = random.nextInt(KEYS);
-        ChunkMeta meta = TestChunks.meta(index, 1, VALUE_BYTES);
+        // Every other value can be cut, so that readers meet that, too.
+        ChunkMeta meta =
+                index % 2 == 0
+                        ? TestChunks.meta(index, 1, VALUE_BYTES)
+                        : TestChunks.cuttable(index, VALUE_BYTES / 4, VALUE_BYTES);
         try (WritableBlob target = pool.allocate(VALUE_BYTES)) {
             for (long i = 0; i < VALUE_BYTES; i += Long.BYTES) {
                 target.segment().set(ValueLayout.JAVA_LONG, i, word(index));
@@ -103,7 +108,10 @@ class HotTierStressTest {
         if (opened.isPresent()) {
             try (StoredChunk chunk = opened.get()) {
                 MemorySegment segment = chunk.blob().segment();
-                for (long i = 0; i < VALUE_BYTES; i += Long.BYTES) {
+                if (segment.byteSize() != chunk.meta().bytes()) {
+                    throw new AssertionError("meta and bytes do not belong together");
+                }
+                for (long i = 0; i < segment.byteSize(); i += Long.BYTES) {
                     if (segment.get(ValueLayout.JAVA_LONG, i) != word(index)) {
                         throw new AssertionError("wrong word at byte " + i + " of key " + index);
                     }

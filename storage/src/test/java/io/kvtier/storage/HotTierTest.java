@@ -76,6 +76,129 @@ class HotTierTest extends ChunkStoreContract {
         }
     }
 
+    @Test
+    void put_overBudget_takesLastPartsBeforeWholeValues() {
+        HotTierOptions options = HotTierOptions.ofBytesMax(20L * 4 * 4096);
+        try (HotTier tier = new HotTier(pool, options, () -> 0)) {
+            for (int i = 0; i < 30; i++) {
+                ChunkMeta meta = TestChunks.cuttable(i, 4096, 2 * 4096, 4 * 4096);
+                assertThat(TestChunks.put(tier, pool, key(i), meta, Durability.MEMORY))
+                        .isInstanceOf(PutOutcome.Stored.class);
+            }
+            assertThat(tier.stats().evicted()).isZero();
+            assertThat(tier.stats().shrunk()).isPositive();
+            assertThat(tier.stats().entries()).isEqualTo(30);
+            assertThat(tier.stats().bytes()).isLessThanOrEqualTo(options.bytesMax());
+            assertThat(tier.find(key(0)).orElseThrow().quality()).isLessThan(3);
+            assertThat(tier.find(key(29)).orElseThrow().quality()).isEqualTo(3);
+            for (int i = 0; i < 30; i++) {
+                try (StoredChunk chunk = tier.open(key(i)).orElseThrow()) {
+                    long bytes = chunk.meta().bytes();
+                    assertThat(chunk.blob().bytes()).isEqualTo(bytes);
+                    assertThat(bytes)
+                            .isEqualTo(new long[] {4096, 8192, 16384}[chunk.meta().quality() - 1]);
+                }
+            }
+            assertThat(pool.outstandingBytes()).isLessThanOrEqualTo(options.bytesMax());
+        }
+        assertThat(pool.outstandingBytes()).isZero();
+    }
+
+    @Test
+    void put_overBudget_cutKeepsTheFirstBytes() {
+        ChunkMeta meta = TestChunks.cuttable(7, 5000, 20_000);
+        try (HotTier tier = new HotTier(pool, HotTierOptions.ofBytesMax(40_000), () -> 0);
+                Blob expected = TestChunks.value(pool, meta)) {
+            assertThat(TestChunks.put(tier, pool, key(1), meta, Durability.MEMORY)).isNotNull();
+            assertThat(TestChunks.put(tier, pool, key(2), meta, Durability.MEMORY)).isNotNull();
+            try (StoredChunk chunk = tier.open(key(1)).orElseThrow()) {
+                assertThat(chunk.meta()).isEqualTo(meta.cutAt(0));
+                assertThat(chunk.blob().segment().mismatch(expected.segment().asSlice(0, 5000)))
+                        .isEqualTo(-1);
+            }
+            assertThat(TestChunks.put(tier, pool, key(1), meta, Durability.MEMORY))
+                    .isInstanceOf(PutOutcome.Replaced.class);
+        }
+    }
+
+    @Test
+    void put_overBudget_whatIsOpenStaysWhole() {
+        ChunkMeta meta = TestChunks.cuttable(7, 4096, 20_000);
+        try (HotTier tier = new HotTier(pool, HotTierOptions.ofBytesMax(60_000), () -> 0)) {
+            assertThat(TestChunks.put(tier, pool, key(1), meta, Durability.MEMORY)).isNotNull();
+            try (StoredChunk open = tier.open(key(1)).orElseThrow()) {
+                for (int i = 2; i < 5; i++) {
+                    assertThat(TestChunks.put(tier, pool, key(i), meta, Durability.MEMORY))
+                            .isNotNull();
+                }
+                assertThat(open.blob().bytes()).isEqualTo(20_000);
+                TestChunks.assertSound(meta, open.blob());
+            }
+            assertThat(tier.stats().shrunk()).isPositive();
+        }
+        assertThat(pool.outstandingBytes()).isZero();
+    }
+
+    @Test
+    void put_partsElsewhere_goesWholeInstead() {
+        ChunkMeta meta = TestChunks.cuttable(7, 4096, 20_000);
+        try (HotTier tier = new HotTier(pool, HotTierOptions.ofBytesMax(50_000), () -> 0)) {
+            for (int i = 0; i < 5; i++) {
+                try (Blob value = TestChunks.value(pool, meta)) {
+                    assertThat(tier.put(key(i), meta, value, 2)).isNotNull();
+                }
+            }
+            assertThat(tier.stats().shrunk()).isZero();
+            assertThat(tier.stats().evicted()).isPositive();
+        }
+    }
+
+    /** Cutting must not leave memory in pieces of which none holds a whole value. */
+    @Test
+    void put_poolAsLargeAsTheTier_findsRoomForWholeValues() {
+        try (BlobPool small = TestChunks.pool(64L * 7 * 4096);
+                HotTier tier =
+                        new HotTier(small, HotTierOptions.ofBytesMax(48L * 7 * 4096), () -> 0)) {
+            for (int i = 0; i < 2000; i++) {
+                ChunkMeta meta = TestChunks.cuttable(i, 3 * 4096, 4 * 4096, 7 * 4096);
+                assertThat(TestChunks.put(tier, small, key(i), meta, Durability.MEMORY))
+                        .isInstanceOf(PutOutcome.Stored.class);
+            }
+            assertThat(tier.stats().entries()).isGreaterThan(90);
+            assertThat(tier.stats().refused()).isZero();
+        }
+    }
+
+    /** Readers want all parts: after some puts in place of cut values, values go whole again. */
+    @Test
+    void put_inPlaceOfWhatWasCut_teachesToGiveUpWholeValues() {
+        AtomicLong nanos = new AtomicLong();
+        HotTierOptions options = HotTierOptions.ofBytesMax(40L * 4 * 4096);
+        try (HotTier tier = new HotTier(pool, options, nanos::get)) {
+            long shrunk = 0;
+            for (int round = 0; round < 200; round++) {
+                nanos.addAndGet(10_000_000_000L);
+                for (int i = 0; i < 60; i++) {
+                    // The first 20 come back each round, and are put again unless they are whole.
+                    int index = i < 20 ? i : 1000 + 100 * round + i;
+                    ChunkMeta meta = TestChunks.cuttable(index, 4096, 4 * 4096);
+                    if (tier.find(key(index)).map(ChunkMeta::quality).orElse(0) < 2) {
+                        PutOutcome _ =
+                                TestChunks.put(tier, pool, key(index), meta, Durability.MEMORY);
+                    } else {
+                        tier.open(key(index)).orElseThrow().close();
+                    }
+                }
+                if (round == 100) {
+                    shrunk = tier.stats().shrunk();
+                }
+            }
+            long later = tier.stats().shrunk() - shrunk;
+            assertThat(shrunk).isPositive();
+            assertThat(later).isLessThan(shrunk);
+        }
+    }
+
     /** Chains of three, used and put at random: none may lose a parent before its child. */
     @Test
     void put_overBudget_takesTailsFirst() {
@@ -101,8 +224,7 @@ class HotTierTest extends ChunkStoreContract {
                         held.get().close();
                     } else {
                         PutOutcome _ =
-                                TestChunks.put(
-                                        tier, pool, key, meta(step, 1, 4000), Durability.MEMORY);
+                                TestChunks.put(tier, pool, key, chunk(step), Durability.MEMORY);
                     }
                 }
                 for (int c = 0; c < chains.size(); c += 3) {
@@ -116,6 +238,32 @@ class HotTierTest extends ChunkStoreContract {
                 }
             }
             assertThat(tier.stats().evicted()).isGreaterThan(1000);
+            assertThat(tier.stats().shrunk()).isGreaterThan(1000);
         }
+    }
+
+    private static ChunkMeta chunk(int encoding) {
+        return TestChunks.cuttable(encoding, 4000, 8000, 12_000);
+    }
+
+    @Test
+    void touch_chain_leavesItsHeadForLast() {
+        try (HotTier tier = new HotTier(pool, new HotTierOptions(40_000, 0), () -> 0)) {
+            List<StoreKey> chain = new ArrayList<>();
+            for (int i = 0; i < 4; i++) {
+                chain.add(key(i));
+                assertThat(put(tier, i)).isNotNull();
+            }
+            tier.touch(chain);
+            for (int i = 4; i < 7; i++) {
+                assertThat(put(tier, i)).isNotNull();
+            }
+            assertThat(tier.prefix(chain)).isNotEmpty().hasSizeLessThan(4);
+            assertThat(tier.find(key(3))).isEmpty();
+        }
+    }
+
+    private PutOutcome put(HotTier tier, int index) {
+        return TestChunks.put(tier, pool, key(index), meta(index, 1, 8000), Durability.MEMORY);
     }
 }

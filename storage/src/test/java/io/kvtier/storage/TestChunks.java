@@ -48,6 +48,14 @@ public final class TestChunks {
         return new ChunkMeta(encodingId, bytes, quality, 256, new long[] {bytes}, summary);
     }
 
+    /** A value of one part more at each offset; not checked by {@link #get} once it is cut. */
+    public static ChunkMeta cuttable(long encoding, long... cuts) {
+        byte[] encodingId = new byte[ChunkMeta.ENCODING_ID_BYTES];
+        ByteBuffer.wrap(encodingId).putLong(encoding);
+        return new ChunkMeta(
+                encodingId, cuts[cuts.length - 1], cuts.length, 256, cuts, new byte[0]);
+    }
+
     public static Blob value(BlobPool pool, ChunkMeta meta) {
         try (WritableBlob target = pool.allocate(meta.bytes())) {
             fill(target.segment(), seed(meta));

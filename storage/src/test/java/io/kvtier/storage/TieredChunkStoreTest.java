@@ -34,6 +34,40 @@ class TieredChunkStoreTest extends ChunkStoreContract {
         return Durability.DISK;
     }
 
+    @Test
+    void put_memoryOverBudget_isCutAndStillFound() {
+        ChunkMeta meta = TestChunks.cuttable(1, 4096, 20_000);
+        try (Tiers tiers = new Tiers(60_000)) {
+            for (int i = 0; i < 4; i++) {
+                assertThat(tiers.put(key(i), meta, Durability.MEMORY)).isNotNull();
+            }
+            assertThat(tiers.tiered.find(key(0)).orElseThrow().quality()).isEqualTo(1);
+            assertThat(tiers.put(key(0), meta, Durability.MEMORY))
+                    .isInstanceOf(PutOutcome.Replaced.class);
+            assertThat(tiers.tiered.find(key(0)).orElseThrow().quality()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void put_diskOverBudget_isNeverFoundInFewerPartsThanTheDiskHolds() {
+        ChunkMeta meta = TestChunks.cuttable(1, 4096, 20_000);
+        try (Tiers tiers = new Tiers(60_000)) {
+            assertThat(tiers.put(key(0), meta, Durability.MEMORY)).isNotNull();
+            assertThat(tiers.put(key(0), meta, Durability.DISK))
+                    .isInstanceOf(PutOutcome.AlreadyPresent.class);
+            for (int i = 1; i < 8; i++) {
+                assertThat(tiers.put(key(i), meta, Durability.DISK)).isNotNull();
+            }
+            for (int i = 0; i < 8; i++) {
+                assertThat(tiers.tiered.find(key(i)).orElseThrow().quality()).isEqualTo(2);
+                try (StoredChunk chunk = tiers.tiered.open(key(i)).orElseThrow()) {
+                    TestChunks.assertSound(meta, chunk.blob());
+                }
+            }
+            assertThat(tiers.hot.stats().shrunk()).isZero();
+        }
+    }
+
     /** A hot tier over a cold one that the test can look into. */
     private final class Tiers implements AutoCloseable {
         final HotTier hot;

@@ -1,7 +1,8 @@
 package io.kvtier.node.frames;
 
+import io.kvtier.node.drawing.SvgDrawing;
+import io.kvtier.node.drawing.SvgDrawing.Anchor;
 import io.kvtier.node.frames.FrameReport.Bar;
-import io.kvtier.node.frames.SvgDrawing.Anchor;
 import java.util.List;
 import java.util.Locale;
 

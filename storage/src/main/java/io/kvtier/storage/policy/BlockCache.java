@@ -10,6 +10,11 @@ interface BlockCache extends AutoCloseable {
      */
     int serve(Trace.Request request);
 
+    /** Sum of the distortions of that prefix's blocks, where the cache knows of parts. */
+    default double distortion() {
+        return 0;
+    }
+
     @Override
     default void close() {}
 }

@@ -2,6 +2,7 @@ package io.kvtier.storage.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.util.ArrayList;
@@ -17,6 +18,14 @@ import org.junit.jupiter.params.provider.FieldSource;
 class PolicyRunTest {
     @SuppressWarnings("UnusedVariable") // read by name
     private static final List<String> POLICIES = PolicyRun.POLICIES;
+
+    /** The optimum is that of whole blocks. */
+    @SuppressWarnings("UnusedVariable") // read by name
+    private static final List<String> NOT_CUTTING =
+            List.of("lru", "wtinylfu", "s3fifo", "kvtier", "optimum");
+
+    private static final BlockShape SHAPE =
+            new BlockShape(List.of(400L, 550L, 1000L), List.of(0.5, 0.4, 0.1), 0.6);
 
     @ParameterizedTest
     @FieldSource("POLICIES")
@@ -39,11 +48,11 @@ class PolicyRunTest {
                 hit += prefix;
             }
         }
-        PolicyRun run = PolicyRun.of(policy, 1 << 11, trace, 10);
+        PolicyRun run = PolicyRun.of(policy, 1 << 11, trace, SHAPE);
 
         assertThat(hit).isPositive();
         assertThat(run.hitRatio()).isEqualTo((double) hit / asked);
-        assertThat(run.bytesWritten()).isEqualTo(10 * (asked - hit));
+        assertThat(run.bytesWritten()).isEqualTo(1000 * (asked - hit));
     }
 
     /** Caffeine may lose a few reads from its buffers, so the order is not exact. */
@@ -54,7 +63,7 @@ class PolicyRunTest {
             LinkedHashSet<Long> held = new LinkedHashSet<>();
             long expected = 0;
             long actual = 0;
-            try (TierCache cache = new TierCache(capacity, 0)) {
+            try (TierCache cache = TierCache.whole(capacity, 0, SHAPE)) {
                 for (Trace.Request request : trace.requests()) {
                     long[] blocks = request.blocks();
                     int prefix = 0;
@@ -85,13 +94,37 @@ class PolicyRunTest {
         }
     }
 
+    @Test
+    void of_degrade_holdsMoreBlocksInAsManyBytes() {
+        Trace trace = conversations(600, 6);
+        PolicyRun whole = PolicyRun.of("kvtier", 60, trace, SHAPE);
+        PolicyRun degrade = PolicyRun.of("kvtier-degrade", 60, trace, SHAPE);
+
+        assertThat(degrade.hitRatio()).isGreaterThan(whole.hitRatio());
+        assertThat(whole.distortion()).isEqualTo(0.1);
+        assertThat(degrade.distortion()).isBetween(0.1, 0.5);
+    }
+
+    /** Readers who want everything: what was cut is a miss, so it had better go whole. */
+    @Test
+    void of_degradeBelowTheBudget_isHardlyWorseThanWithout() {
+        Trace trace = conversations(3000, 6);
+        BlockShape strict = new BlockShape(SHAPE.bytes(), SHAPE.distortion(), 0.1);
+        PolicyRun whole = PolicyRun.of("kvtier", 60, trace, strict);
+        PolicyRun degrade = PolicyRun.of("kvtier-degrade", 60, trace, strict);
+
+        assertThat(degrade.distortion()).isEqualTo(0.1, within(1e-9));
+        assertThat(degrade.hitRatio()).isGreaterThan(0.8 * whole.hitRatio());
+    }
+
     @ParameterizedTest
-    @FieldSource("POLICIES")
+    @FieldSource("NOT_CUTTING")
     void of_anyCapacity_isNotAboveTheOptimum(String policy) {
         Trace trace = conversations(500, 5);
         for (int capacity : new int[] {10, 50, 100, 400, 1000}) {
-            assertThat(PolicyRun.of(policy, capacity, trace, 1).hitRatio())
-                    .isLessThanOrEqualTo(PolicyRun.of("optimum", capacity, trace, 1).hitRatio());
+            assertThat(PolicyRun.of(policy, capacity, trace, SHAPE).hitRatio())
+                    .isLessThanOrEqualTo(
+                            PolicyRun.of("optimum", capacity, trace, SHAPE).hitRatio());
         }
     }
 
@@ -109,14 +142,14 @@ class PolicyRunTest {
         }
         Trace trace = new Trace(requests);
 
-        assertThat(PolicyRun.of("lru", 300, trace, 1).hitRatio()).isZero();
-        assertThat(PolicyRun.of("optimum", 300, trace, 1).hitRatio()).isEqualTo(0.1);
-        assertThat(PolicyRun.of("kvtier", 300, trace, 1).hitRatio()).isGreaterThan(0.09);
+        assertThat(PolicyRun.of("lru", 300, trace, SHAPE).hitRatio()).isZero();
+        assertThat(PolicyRun.of("optimum", 300, trace, SHAPE).hitRatio()).isEqualTo(0.1);
+        assertThat(PolicyRun.of("kvtier", 300, trace, SHAPE).hitRatio()).isGreaterThan(0.09);
     }
 
     @Test
     void of_unknownPolicy_namesThoseThereAre() {
-        assertThatThrownBy(() -> PolicyRun.of("fifo", 10, conversations(4, 1), 1))
+        assertThatThrownBy(() -> PolicyRun.of("fifo", 10, conversations(4, 1), SHAPE))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("fifo")
                 .hasMessageContaining("wtinylfu");

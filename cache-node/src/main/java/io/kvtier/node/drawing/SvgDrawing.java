@@ -1,6 +1,7 @@
-package io.kvtier.node.frames;
+package io.kvtier.node.drawing;
 
 import java.io.StringWriter;
+import java.util.List;
 import java.util.Locale;
 import javax.xml.stream.XMLOutputFactory;
 import javax.xml.stream.XMLStreamException;
@@ -10,7 +11,7 @@ import javax.xml.stream.XMLStreamWriter;
  * An SVG picture that is drawn from above to below: boxes, lines, words. Its colours suit light and
  * dark pages alike; it has no background of its own.
  */
-final class SvgDrawing {
+public final class SvgDrawing {
     private static final String STYLE =
             "text{font:12px system-ui,sans-serif;fill:#555}.title{font-size:14px;font-weight:600}"
                     + "line{stroke:#888;stroke-opacity:.4}"
@@ -20,7 +21,7 @@ final class SvgDrawing {
     private final XMLStreamWriter out;
 
     /** An empty picture, described by {@code title} for those who cannot see it. */
-    SvgDrawing(int width, int height, String title) {
+    public SvgDrawing(int width, int height, String title) {
         try {
             out = XMLOutputFactory.newFactory().createXMLStreamWriter(text);
             out.writeStartElement("svg");
@@ -37,14 +38,14 @@ final class SvgDrawing {
     }
 
     /** Where words stand against their point. */
-    enum Anchor {
+    public enum Anchor {
         START,
         MIDDLE,
         END
     }
 
     /** A filled box; {@code hint} shows under a pointer. */
-    void box(double x, double y, double width, double height, String colour, String hint) {
+    public void box(double x, double y, double width, double height, String colour, String hint) {
         write(
                 () -> {
                     out.writeStartElement("rect");
@@ -59,7 +60,7 @@ final class SvgDrawing {
     }
 
     /** A thin line. */
-    void line(double x1, double y1, double x2, double y2) {
+    public void line(double x1, double y1, double x2, double y2) {
         write(
                 () -> {
                     out.writeEmptyElement("line");
@@ -70,18 +71,39 @@ final class SvgDrawing {
                 });
     }
 
+    /** A point of a {@link #path}. */
+    public record Point(double x, double y) {}
+
+    /** A line of a colour through points. */
+    public void path(List<Point> points, String colour, String hint) {
+        StringBuilder list = new StringBuilder();
+        for (Point point : points) {
+            list.append(String.format(Locale.ROOT, "%.2f,%.2f ", point.x, point.y));
+        }
+        write(
+                () -> {
+                    out.writeStartElement("polyline");
+                    out.writeAttribute("points", list.toString().strip());
+                    out.writeAttribute("fill", "none");
+                    out.writeAttribute("stroke", colour);
+                    out.writeAttribute("stroke-width", "2");
+                    element("title", hint);
+                    out.writeEndElement();
+                });
+    }
+
     /** Words on one line. */
-    void words(double x, double y, Anchor anchor, String words) {
+    public void words(double x, double y, Anchor anchor, String words) {
         words(x, y, anchor, words, "");
     }
 
     /** The title of a chart. */
-    void title(double x, double y, String words) {
+    public void title(double x, double y, String words) {
         words(x, y, Anchor.START, words, "title");
     }
 
     /** The picture; nothing may be drawn afterwards. */
-    String finish() {
+    public String finish() {
         write(
                 () -> {
                     out.writeEndElement();
