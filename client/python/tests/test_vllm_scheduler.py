@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -282,9 +283,19 @@ def test_prefill_is_told_only_of_steps_that_do_nothing_else() -> None:
     assert sched.step({"a": 100, "b": 1}, lambda name: range(13)).prefill_tokens == 0
 
 
-def test_tokens_of_a_task_are_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    sched, request = side(free()), prompt(200)
+def test_tasks_reach_workers_in_other_processes_as_they_are() -> None:
+    sched, request = side(free(2)), prompt(200)
     matched(sched, request)
-    sched.allocated(request, range(13), 192)
-    (task,) = sched.step({}, lambda name: []).loads
-    assert task.tokens.dtype == np.dtype("<u4") and task.tokens.tolist() == list(range(192))
+    sched.allocated(request, range(13), 96)
+    request.num_computed_tokens = 96
+    step = sched.step({"r": 104}, lambda name: range(13))
+    other = pickle.loads(pickle.dumps(step))
+    (task,) = other.loads
+    assert task.tokens.dtype == np.dtype("<u4") and task.tokens.tolist() == list(range(96))
+    assert (task.refs, task.block_ids) == (step.loads[0].refs, step.loads[0].block_ids)
+    assert [s.chunk_id for s in other.saves] == [s.chunk_id for s in step.saves] != []
+
+
+def test_slower_rank_counts() -> None:
+    merged = Report(5.0, 0.0).merge(Report(3.0, 7.0)).merge(Report(0.0, 9.0))
+    assert merged == Report(3.0, 7.0)
