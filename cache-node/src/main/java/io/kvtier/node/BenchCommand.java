@@ -24,7 +24,12 @@ import picocli.CommandLine.Option;
         description = "Measurements that anybody can repeat.",
         mixinStandardHelpOptions = true,
         synopsisSubcommandLabel = "COMMAND",
-        subcommands = {BenchCommand.Policies.class, CommandLine.HelpCommand.class})
+        subcommands = {
+            BenchCommand.Policies.class,
+            StorageBenchCommand.class,
+            MediaBenchCommand.class,
+            CommandLine.HelpCommand.class
+        })
 final class BenchCommand {
     /** {@code kvtier bench policy}: which chunks to keep. */
     @Command(

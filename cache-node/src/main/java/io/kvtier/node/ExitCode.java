@@ -4,7 +4,7 @@ package io.kvtier.node;
 final class ExitCode {
     static final int OK = 0;
 
-    /** The question was answered by no: nothing matched, or nothing came by the deadline. */
+    /** The question was answered by no: nothing matched or came in time, or a store is damaged. */
     static final int MISS = 1;
 
     /** The command, its files or the configuration cannot be used as they are. */

@@ -10,7 +10,7 @@ import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The command line: {@code kvtier node|put|get|match|stats|demo|codec|profile|bench}. */
+/** The command line: {@code kvtier node|put|get|match|stats|demo|codec|profile|bench|check}. */
 @Command(
         name = "kvtier",
         description = "A distributed KV-cache tier for LLM inference.",
@@ -26,6 +26,7 @@ import picocli.CommandLine.Command;
             CodecCommand.class,
             ProfileCommand.class,
             BenchCommand.class,
+            CheckCommand.class,
             AutoComplete.GenerateCompletion.class,
             CommandLine.HelpCommand.class
         },
@@ -33,7 +34,7 @@ import picocli.CommandLine.Command;
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             "0:done",
-            "1:nothing matched, or nothing came by the deadline",
+            "1:nothing matched, nothing came by the deadline, or a check found damage",
             "2:the command, its files or the configuration cannot be used",
             "3:the node cannot be reached, is overloaded or refused",
             "4:a bug"

@@ -76,6 +76,12 @@ final class RocksDatabase implements AutoCloseable {
      * @throws OverloadedException if the disk is full
      */
     RocksDatabase(Path folder, RocksStoreOptions options) throws UnreadableException {
+        this(folder, options, false);
+    }
+
+    /** The same, or opened to be read alone: then nothing on the disk changes, nor is it locked. */
+    RocksDatabase(Path folder, RocksStoreOptions options, boolean readOnly)
+            throws UnreadableException {
         RocksDB.loadLibrary();
         this.options = options;
         // Values carry a CRC32C of ours that covers their name, too; RocksDB's own check of them
@@ -95,10 +101,13 @@ final class RocksDatabase implements AutoCloseable {
                                 "value".getBytes(UTF_8), valueColumn(cache, options)));
         List<ColumnFamilyHandle> handles = new ArrayList<>();
         try {
+            String path = folder.toString();
+            DBOptions how = databaseOptions(options);
             database =
                     own(
-                            RocksDB.open(
-                                    databaseOptions(options), folder.toString(), columns, handles));
+                            readOnly
+                                    ? RocksDB.openReadOnly(how, path, columns, handles)
+                                    : RocksDB.open(how, path, columns, handles));
         } catch (RocksDBException e) {
             close();
             throw unreadable("open", folder.toString(), e);
@@ -165,6 +174,19 @@ final class RocksDatabase implements AutoCloseable {
                 throw new CorruptChunkException(key, "value", "readable files", describe(e));
             }
             throw failure("get", e);
+        }
+    }
+
+    /**
+     * Reads all tables and checks RocksDB's own checksums.
+     *
+     * @throws UnreadableException if one does not match, with the file
+     */
+    void verifyChecksums() throws UnreadableException {
+        try {
+            database.verifyChecksum();
+        } catch (RocksDBException e) {
+            throw unreadable("check", "tables", e);
         }
     }
 

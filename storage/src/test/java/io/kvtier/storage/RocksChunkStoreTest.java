@@ -98,6 +98,25 @@ class RocksChunkStoreTest extends DiskStoreContract {
     }
 
     @Test
+    void check_bitFlippedOnDisk_namesTheChunk() throws IOException {
+        for (int i = 1; i <= 3; i++) {
+            assertThat(put(key(i), meta(i, 1))).isInstanceOf(PutOutcome.Stored.class);
+        }
+        store.close();
+        StoreReport before = RocksCheck.run(folder);
+        assertThat(before.isSound()).isTrue();
+        assertThat(before.values()).isEqualTo(3);
+
+        flipInValue(meta(1, 1));
+
+        StoreReport after = RocksCheck.run(folder);
+        assertThat(after.values()).isEqualTo(2);
+        assertThat(after.damaged()).isEqualTo(1);
+        assertThat(after.findings().getFirst().key()).isEqualTo(StoreReport.hex(key(1)));
+        store = create(pool, folder);
+    }
+
+    @Test
     void open_blobFilesGone_areMisses() throws IOException {
         for (int i = 0; i < 4; i++) {
             assertThat(put(key(i), meta(i, 1))).isInstanceOf(PutOutcome.Stored.class);

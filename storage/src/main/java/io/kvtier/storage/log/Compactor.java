@@ -36,6 +36,7 @@ final class Compactor {
     private final SlotIndex index;
     private final long batchBytes;
     private final long goalBytes;
+    private final boolean separates;
     private final BiConsumer<Held, String> onDamage;
     private final ReentrantLock running = new ReentrantLock();
     private final ReentrantLock moving = new ReentrantLock();
@@ -52,6 +53,7 @@ final class Compactor {
     /**
      * @param batchBytes copied between two syncs
      * @param goalBytes that one run tries to give back
+     * @param separates whether copies go to segments of their own, warm and cold apart
      * @param onDamage told of a value that was not as it should be, and why
      */
     Compactor(
@@ -59,11 +61,13 @@ final class Compactor {
             SlotIndex index,
             long batchBytes,
             long goalBytes,
+            boolean separates,
             BiConsumer<Held, String> onDamage) {
         this.log = log;
         this.index = index;
         this.batchBytes = batchBytes;
         this.goalBytes = goalBytes;
+        this.separates = separates;
         this.onDamage = onDamage;
     }
 
@@ -236,7 +240,7 @@ final class Compactor {
             onDamage.accept(held, "head");
             return null;
         }
-        LogStream stream = index.isWarm(held) ? log.warm() : log.cold();
+        LogStream stream = streamFor(held);
         Location to =
                 stream.copy(
                         from,
@@ -246,6 +250,13 @@ final class Compactor {
             onDamage.accept(held, "value");
         }
         return to;
+    }
+
+    private LogStream streamFor(Held held) {
+        if (!separates) {
+            return log.fresh();
+        }
+        return index.isWarm(held) ? log.warm() : log.cold();
     }
 
     private boolean copyBody(

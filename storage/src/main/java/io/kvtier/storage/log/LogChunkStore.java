@@ -303,7 +303,7 @@ public final class LogChunkStore implements ChunkStore {
     }
 
     /** Heap bytes of the index: what each value costs while it is on disk. */
-    long indexBytes() {
+    public long indexBytes() {
         return engine.index().memoryBytes();
     }
 

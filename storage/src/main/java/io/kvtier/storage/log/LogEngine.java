@@ -40,8 +40,8 @@ final class LogEngine {
     private static final String PART = "log";
     private static final int ROOM_ATTEMPTS_MAX = 64;
     private static final int PROBE_BYTES_MAX = 4 << 20;
-    private static final long BATCH_BYTES_MIN = 1L << 20;
-    private static final long BATCH_BYTES_MAX = 32L << 20;
+    static final long BATCH_BYTES_MIN = 1L << 20;
+    static final long BATCH_BYTES_MAX = 32L << 20;
     private static final int CHECKPOINT_SEGMENTS = 16;
 
     /** What compaction may take of the medium's rate while nobody waits for it. */
@@ -117,8 +117,11 @@ final class LogEngine {
                 new Compactor(
                         chunks,
                         index,
-                        rates.batchBytes(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
+                        options.plainCleaner()
+                                ? 1
+                                : rates.batchBytes(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
                         options.segmentBytes(),
+                        !options.plainCleaner(),
                         this::setAside);
         log.info(
                 "store open folder={} entries={} bytes={} millis={}",
@@ -428,13 +431,13 @@ final class LogEngine {
         }
     }
 
-    private static Medium mediumOf(Path path) throws IOException {
+    static Medium mediumOf(Path path) throws IOException {
         return MappedMedium.isPersistentMemory(path)
                 ? new MappedMedium(ExtendedMapMode.READ_WRITE_SYNC)
                 : new FileMedium();
     }
 
-    private static FileChannel lock(Path file) {
+    static FileChannel lock(Path file) {
         try {
             FileChannel channel =
                     FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);

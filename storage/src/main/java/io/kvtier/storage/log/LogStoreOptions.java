@@ -15,6 +15,8 @@ import java.time.Duration;
  * @param metaCacheBytes heap bytes for the metas that were asked for last
  * @param quarantineBytesMax values set aside for inspection; beyond it they are only logged
  * @param retryAfter how long puts are refused after a failed write, before the store tries again
+ * @param plainCleaner compacts one value at a time, each with a sync of its own, into the segments
+ *     of new values: what batches and separation are measured against, and nothing else
  */
 public record LogStoreOptions(
         Path folder,
@@ -24,7 +26,8 @@ public record LogStoreOptions(
         long freeBytesMin,
         long metaCacheBytes,
         long quarantineBytesMax,
-        Duration retryAfter) {
+        Duration retryAfter,
+        boolean plainCleaner) {
     private static final long SEGMENT_BYTES_MIN = 64L << 10;
     private static final long SEGMENT_BYTES_MAX = 64L << 20;
     private static final int SEGMENTS = 64;
@@ -80,7 +83,8 @@ public record LogStoreOptions(
                 64L << 20,
                 64L << 20,
                 64L << 20,
-                Duration.ofSeconds(1));
+                Duration.ofSeconds(1),
+                false);
     }
 
     /** The same with segments of another length. */
@@ -93,7 +97,8 @@ public record LogStoreOptions(
                 freeBytesMin,
                 metaCacheBytes,
                 quarantineBytesMax,
-                retryAfter);
+                retryAfter,
+                plainCleaner);
     }
 
     /** The same with another limit on the count of values. */
@@ -106,7 +111,22 @@ public record LogStoreOptions(
                 freeBytesMin,
                 metaCacheBytes,
                 quarantineBytesMax,
-                retryAfter);
+                retryAfter,
+                plainCleaner);
+    }
+
+    /** The same with the plain cleaner, for comparison. */
+    public LogStoreOptions withPlainCleaner() {
+        return new LogStoreOptions(
+                folder,
+                bytesMax,
+                entriesMax,
+                segmentBytes,
+                freeBytesMin,
+                metaCacheBytes,
+                quarantineBytesMax,
+                retryAfter,
+                true);
     }
 
     /** What compaction may need on top of what puts may fill. */
@@ -114,8 +134,8 @@ public record LogStoreOptions(
         return RESERVED_SEGMENTS * segmentBytes;
     }
 
-    /** Records that may live at once: nine tenths, less what is open or reserved. */
-    long liveBytesMax() {
+    /** Bytes of records that may live at once: nine tenths, less what is open or reserved. */
+    public long liveBytesMax() {
         return Math.min(bytesMax / 10 * 9, bytesMax - (RESERVED_SEGMENTS + 3) * segmentBytes);
     }
 }
