@@ -7,7 +7,9 @@ import io.kvtier.codec.wire.StreamCommand;
 import io.kvtier.codec.wire.StreamRequest;
 import java.nio.ByteBuffer;
 import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import org.apache.arrow.flight.Action;
 import org.apache.arrow.flight.ActionType;
 import org.apache.arrow.flight.FlightRuntimeException;
@@ -26,6 +28,9 @@ import org.apache.arrow.vector.types.pojo.FieldType;
  */
 final class NodeProducer extends NoOpFlightProducer {
     static final FieldType NOT_NULL_BINARY = FieldType.notNullable(ArrowType.Binary.INSTANCE);
+
+    /** A reader that was interrupted ends at once; this only bounds the wait for it. */
+    private static final long READING_ENDS_SECONDS = 1;
 
     private final NodeContext node;
 
@@ -71,6 +76,7 @@ final class NodeProducer extends NoOpFlightProducer {
                         write(
                                 listener,
                                 reset,
+                                () -> {},
                                 writer -> {
                                     new GetHandler(node, tenant, parsed, writer).run();
                                 });
@@ -86,6 +92,7 @@ final class NodeProducer extends NoOpFlightProducer {
         Tenant tenant = tenant(context);
         Runnable reset = CallCut.ofCurrent();
         RequestQueue queue = new RequestQueue(node.options().requestsMax(), node.clock());
+        CountDownLatch readingEnded = new CountDownLatch(1);
         try (StreamWatch.Watched watched = node.watch().watch(node.options().idle().toNanos())) {
             StreamCommand command;
             try {
@@ -100,6 +107,7 @@ final class NodeProducer extends NoOpFlightProducer {
                         write(
                                 listener,
                                 reset,
+                                () -> endReading(watched, readingEnded),
                                 writer -> {
                                     Digest namespace = command.namespace();
                                     new SegmentStream(node, tenant, namespace, queue, writer)
@@ -109,6 +117,20 @@ final class NodeProducer extends NoOpFlightProducer {
                         watched.cut();
                     });
             read(reader, queue, watched);
+        } finally {
+            readingEnded.countDown();
+        }
+    }
+
+    /** Returns when nobody reads the client's stream any more. */
+    private static void endReading(StreamWatch.Watched watched, CountDownLatch readingEnded) {
+        if (readingEnded.getCount() > 0) {
+            watched.cut();
+        }
+        try {
+            var _ = readingEnded.await(READING_ENDS_SECONDS, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
@@ -147,10 +169,11 @@ final class NodeProducer extends NoOpFlightProducer {
         void run(ReplyWriter writer) throws InterruptedException;
     }
 
-    private void write(ServerStreamListener listener, Runnable reset, Writing writing) {
+    private void write(
+            ServerStreamListener listener, Runnable reset, Runnable endReading, Writing writing) {
         long stall = node.options().stall().toNanos();
         try (ReplyWriter writer =
-                new ReplyWriter(listener, node.memory(), node.budget(), stall, reset)) {
+                new ReplyWriter(listener, node.memory(), node.budget(), stall, reset, endReading)) {
             try {
                 writing.run(writer);
                 writer.complete();

@@ -31,12 +31,16 @@ final class ReplyWriter implements AutoCloseable {
      */
     private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
+    /* Arrow closes the client's stream as soon as a call is cancelled or ended, whoever reads it.
+     * What the reader takes from it at that moment is never let go of, so reading is ended first.
+     */
     private final ServerStreamListener listener;
     private final CallMemory memory;
     private final BufferAllocator allocator;
     private final InFlightBudget budget;
     private final long stallNanosMax;
     private final Runnable reset;
+    private final Runnable endReading;
     private final VectorSchemaRoot root;
     private final VarBinaryVector vector;
     private final ReentrantLock lock = new ReentrantLock();
@@ -48,9 +52,11 @@ final class ReplyWriter implements AutoCloseable {
             CallMemory memory,
             InFlightBudget budget,
             long stallNanosMax,
-            Runnable reset) {
+            Runnable reset,
+            Runnable endReading) {
         this.listener = listener;
         this.reset = reset;
+        this.endReading = endReading;
         this.memory = memory;
         this.budget = budget;
         this.stallNanosMax = stallNanosMax;
@@ -59,7 +65,11 @@ final class ReplyWriter implements AutoCloseable {
         this.root = VectorSchemaRoot.of(vector);
         listener.setUseZeroCopy(true);
         listener.setOnReadyHandler(this::wake);
-        listener.setOnCancelHandler(this::wake);
+        listener.setOnCancelHandler(
+                () -> {
+                    wake();
+                    endReading.run();
+                });
         listener.start(root);
     }
 
@@ -80,6 +90,7 @@ final class ReplyWriter implements AutoCloseable {
 
     /** Ends the stream. */
     void complete() {
+        endReading.run();
         if (!listener.isCancelled()) {
             listener.completed();
         }
@@ -87,6 +98,7 @@ final class ReplyWriter implements AutoCloseable {
 
     /** Ends the stream with an error. */
     void fail(Throwable error) {
+        endReading.run();
         if (!listener.isCancelled() && !(error instanceof CancellationException)) {
             listener.error(ErrorStatus.of(error));
         }

@@ -153,7 +153,7 @@ class SegmentSwitchTest {
             queue.end();
             Listener listener = new Listener(at, () -> held.replace(second));
             try (ReplyWriter writer =
-                    new ReplyWriter(listener, memory, budget, 1_000_000_000L, () -> {})) {
+                    new ReplyWriter(listener, memory, budget, 1_000_000_000L, () -> {}, () -> {})) {
                 new SegmentStream(context, Tenant.NONE, namespace.digest(), queue, writer)
                         .run(watched);
             }
