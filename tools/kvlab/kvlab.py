@@ -15,9 +15,14 @@ A context is 1024 tokens of one document. Its file holds
     k, v     float16 [layers, tokens, kv_heads, head_dim]   k after RoPE, as an engine caches it
     tokens   int32   [tokens]
 `eval` reads files of the same names and tensors (any float type), puts them in place of the exact
-cache, and predicts the document's next `--next` tokens (128). It prints
+cache, and predicts the document's next `--next` tokens (128). A file of a policy that drops tokens
+may also hold
+    kept_k, kept_v   uint8 [layers, kv_heads, tokens]   0 where a head dropped a key or a value
+A token without its key gets no weight in that head, whatever `k` and `v` hold for it; one with its
+key but without its value gets its weight, and counts as what `v` holds for it. `eval` prints
     dppl  relative change of perplexity, percent      kl   mean KL(exact || decoded), nats
     top1  agreement of the most likely token, percent nll  mean negative log likelihood, exact cache
+    kept  share of the keys and values that were not dropped
 
 Splits: `train` (28 documents; calibrate on these only), `test` (8 documents of other books, files
 and one unseen domain) and `facts` (two contexts with 12 facts each among other prose: five-digit
@@ -36,10 +41,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from smollm2 import Cache, SmolLM2, find_gguf
+from smollm2 import Cache, SmolLM2, find_gguf, unrotate
 
 __all__ = ["PREFIX", "Cache", "SmolLM2", "contexts", "exact_cache", "find_gguf", "log_softmax"]
 
@@ -48,6 +54,12 @@ DATA = os.environ.get("KVLAB_DATA") or os.path.dirname(os.path.abspath(__file__)
 
 PREFIX = 1024
 """Tokens of a context whose KV is cached; those that follow are predicted."""
+
+SINKS = 4
+"""First tokens, whose queries are unlike all others and left out of the moments."""
+
+KEPT = ("kept_k", "kept_v")
+"""Masks of a decoded file: the keys and the values that a head still has."""
 
 WINDOW = 64
 """Queries at the end of a context that `attn` reports on their own."""
@@ -110,7 +122,8 @@ def attn(args: argparse.Namespace) -> None:
     attn_sum `[layers, kv_heads, tokens]`: attention a token received from all later queries, mean
     over the group's heads; attn_window: the same, mean of the last WINDOW queries; query_window
     `[layers, q_heads, WINDOW, head_dim]`: those queries after RoPE; surprise `[tokens]`: -log p of
-    each token (0 for the first).
+    each token (0 for the first); query_moments `[layers, q_heads, 1 + head_dim, head_dim]`: mean
+    and covariance of the queries before RoPE, without those of the first SINKS tokens.
     """
     model = SmolLM2(args.gguf)
     for name, ids in chosen(args):
@@ -123,11 +136,17 @@ def attention_statistics(model: SmolLM2, ids: np.ndarray) -> dict[str, np.ndarra
     sums: list[np.ndarray] = []
     windows: list[np.ndarray] = []
     queries: list[np.ndarray] = []
+    moments: list[np.ndarray] = []
 
     def observe(layer: int, q: np.ndarray, attention: np.ndarray) -> None:
         sums.append(attention.sum(2).mean(1))
         windows.append(attention[:, :, -WINDOW:].mean((1, 2)))
         queries.append(q[-WINDOW:].swapaxes(0, 1))
+        plain = unrotate(q, 0, model.theta)[SINKS:].swapaxes(0, 1)
+        mean = plain.mean(1, keepdims=True)
+        centred = plain - mean
+        covariance = centred.swapaxes(1, 2) @ centred / plain.shape[1]
+        moments.append(np.concatenate([mean, covariance], 1))
 
     logits, _, _ = model.forward(ids[:PREFIX], observe=observe)
     log_p = log_softmax(logits[:-1])
@@ -136,6 +155,7 @@ def attention_statistics(model: SmolLM2, ids: np.ndarray) -> dict[str, np.ndarra
         "attn_sum": np.stack(sums).astype(np.float32),
         "attn_window": np.stack(windows).astype(np.float32),
         "query_window": np.stack(queries).astype(np.float32),
+        "query_moments": np.stack(moments).astype(np.float32),
         "surprise": surprise.astype(np.float32),
     }
 
@@ -154,8 +174,21 @@ def save(
     os.replace(path + ".part", path)
 
 
-def load_decoded(args: argparse.Namespace, name: str, k: np.ndarray, v: np.ndarray) -> Cache:
-    """The decoded (k, v) of a context in float32, checked against the exact ones."""
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded cache in float32.
+
+    kept is bool `[layers, kv_heads, tokens]`, the keys that a head still has, or None if all; share
+    is that of the keys and values that were not dropped.
+    """
+
+    cache: Cache
+    kept: np.ndarray | None
+    share: float
+
+
+def load_decoded(args: argparse.Namespace, name: str, k: np.ndarray, v: np.ndarray) -> Decoded:
+    """The decoded cache of a context, checked against the exact k and v."""
     from safetensors.numpy import load_file
 
     path = os.path.join(args.decoded, name + ".safetensors")
@@ -171,7 +204,25 @@ def load_decoded(args: argparse.Namespace, name: str, k: np.ndarray, v: np.ndarr
             sys.exit(f"{path}: {tensor} is {got[tensor].shape}, not {want.shape}")
         if not np.isfinite(got[tensor].astype(np.float32)).all():
             sys.exit(f"{path}: {tensor} is not finite")
-    return got["k"].astype(np.float32), got["v"].astype(np.float32)
+    cache = got["k"].astype(np.float32), got["v"].astype(np.float32)
+    layers, tokens, heads, _ = k.shape
+    kept = [load_kept(path, got, tensor, (layers, heads, tokens)) for tensor in KEPT]
+    share = float(np.mean([1.0 if mask is None else mask.mean() for mask in kept]))
+    return Decoded(cache, kept[0], share)
+
+
+def load_kept(
+    path: str, got: dict[str, np.ndarray], tensor: str, shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """The mask of that name as bool, or None if the file has none."""
+    if tensor not in got:
+        return None
+    mask = got[tensor]
+    if mask.shape != shape:
+        sys.exit(f"{path}: {tensor} is {mask.shape}, not {shape} (layers, kv_heads, tokens)")
+    if mask.dtype != np.uint8 or mask.max(initial=0) > 1:
+        sys.exit(f"{path}: {tensor} has to be uint8, 0 where dropped and 1 where kept")
+    return mask != 0
 
 
 def facts(args: argparse.Namespace) -> None:
@@ -180,15 +231,18 @@ def facts(args: argparse.Namespace) -> None:
     model = SmolLM2(args.gguf)
     for name, ids in chosen(args):
         exact = exact_cache(model, ids)
-        caches = {"exact": exact, "decoded": load_decoded(args, name, *exact)}
+        decoded = load_decoded(args, name, *exact)
+        caches = {"exact": (exact, None), "decoded": (decoded.cache, decoded.kept)}
         right, total = dict.fromkeys(caches, 0), 0
         for prompt, answer in questions(name):
             total += len(answer)
-            for which, cache in caches.items():
-                logits, _, _ = model.forward(np.concatenate([prompt, answer[:-1]]), cache)
+            for which, (cache, kept) in caches.items():
+                asked = np.concatenate([prompt, answer[:-1]])
+                logits, _, _ = model.forward(asked, cache, kept=kept)
                 right[which] += int((logits[len(prompt) - 1 :].argmax(-1) == answer).sum())
         shares = {which: right[which] / total for which in caches}
-        print(json.dumps({"context": name, "answer_tokens": total, **shares}), flush=True)
+        row = {"context": name, "answer_tokens": total, **shares, "kept": decoded.share}
+        print(json.dumps(row), flush=True)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -200,7 +254,8 @@ def evaluate(args: argparse.Namespace) -> None:
         k, v = exact_cache(model, ids)
         exact = log_softmax(model.forward(following[:-1], (k, v))[0])
         decoded = load_decoded(args, name, k, v)
-        row = loss(exact, log_softmax(model.forward(following[:-1], decoded)[0]), following[1:])
+        logits = model.forward(following[:-1], decoded.cache, kept=decoded.kept)[0]
+        row = loss(exact, log_softmax(logits), following[1:]) | {"kept": decoded.share}
         row |= {"exact_bytes": int(k.size + v.size) * 2, "elements": int(k.size + v.size)}
         rows.append(row)
         print(json.dumps({"context": name, **row}), flush=True)
@@ -209,7 +264,7 @@ def evaluate(args: argparse.Namespace) -> None:
         return float(np.mean([row[key] for row in rows]))
 
     total = {"context": "TOTAL", "dppl": 100 * math.expm1(mean("dnll"))}
-    total |= {"kl": mean("kl"), "top1": mean("top1"), "contexts": len(rows)}
+    total |= {key: mean(key) for key in ("kl", "top1", "kept")} | {"contexts": len(rows)}
     print(json.dumps(total))
 
 

@@ -80,15 +80,19 @@ class SmolLM2:
         past: Cache | None = None,
         logits: bool = True,
         observe: Observer | None = None,
+        kept: np.ndarray | None = None,
     ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
         """Runs `ids` behind the cache `past`.
 
-        Returns (logits `[tokens, vocabulary]` or None if not asked for, k and v of the new tokens).
+        `kept`, bool `[layers, kv_heads, past tokens]`, says which keys of `past` a head still has:
+        the others get no weight. Returns (logits `[tokens, vocabulary]` or None if not asked for,
+        k and v of the new tokens).
         """
         x, keys, values = self.embedding[np.asarray(ids)], [], []
         for layer, block in enumerate(self.blocks):
             past_layer = None if past is None else (past[0][layer], past[1][layer])
-            attended, k, v = self._attention(layer, x, past_layer, observe)
+            dropped = None if kept is None else ~kept[layer]
+            attended, k, v = self._attention(layer, x, past_layer, observe, dropped)
             keys.append(k)
             values.append(v)
             x = x + attended
@@ -99,7 +103,12 @@ class SmolLM2:
         return out, np.stack(keys), np.stack(values)
 
     def _attention(
-        self, layer: int, x: np.ndarray, past: Cache | None, observe: Observer | None
+        self,
+        layer: int,
+        x: np.ndarray,
+        past: Cache | None,
+        observe: Observer | None,
+        dropped: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The attention of one layer: (what it adds to x, k and v of the new tokens)."""
         block, n = self.blocks[layer], len(x)
@@ -115,6 +124,8 @@ class SmolLM2:
         scores = grouped.reshape(heads, group * n, -1) @ k.transpose(1, 2, 0) * dim**-0.5
         scores = scores.reshape(heads, group, n, t + n)
         scores[..., t:] += np.triu(np.full((n, n), -np.inf, np.float32), 1)
+        if dropped is not None:
+            scores[..., :t] = np.where(dropped[:, None, None], -np.inf, scores[..., :t])
         attention = np.exp(scores - scores.max(-1, keepdims=True))
         attention /= attention.sum(-1, keepdims=True)
         if observe:
@@ -137,6 +148,12 @@ def rotate(x: np.ndarray, first_position: int, theta: float) -> np.ndarray:
     sin = np.sin(angle).astype(np.float32)[:, None, :]
     a, b = x[..., :half], x[..., half:]
     return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+def unrotate(x: np.ndarray, first_position: int, theta: float) -> np.ndarray:
+    """Undoes `rotate`: the two halves change places, which turns every pair the other way."""
+    half = x.shape[-1] // 2
+    return np.roll(rotate(np.roll(x, half, -1), first_position, theta), half, -1)
 
 
 def rotate_half_order(weight: np.ndarray, heads: int) -> np.ndarray:

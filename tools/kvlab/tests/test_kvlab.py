@@ -9,7 +9,7 @@ import kvlab
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from smollm2 import rotate, rotate_half_order
+from smollm2 import rotate, rotate_half_order, unrotate
 
 THETA = 100_000.0
 SHAPE = (2, 5, 3, 4)
@@ -37,6 +37,11 @@ def test_rotate_sameDistance_keepsDotProducts() -> None:
         float((rotate(q, at + 7, THETA) * rotate(k, at, THETA)).sum()) for at in (0, 3, 500)
     ]
     np.testing.assert_allclose(dots, dots[0], rtol=1e-4, atol=1e-4)
+
+
+def test_unrotate_rotated_isIdentity() -> None:
+    x = random(16, 3, 64)
+    np.testing.assert_allclose(unrotate(rotate(x, 1000, THETA), 1000, THETA), x, atol=1e-5)
 
 
 def test_rotate_onePair_isComplexRotation() -> None:
@@ -107,7 +112,7 @@ def test_pick_unknownName_namesTheKnown() -> None:
         kvlab.pick(argparse.Namespace(split="facts", only="poem"))
 
 
-def load(folder: Path) -> kvlab.Cache:
+def load(folder: Path) -> kvlab.Decoded:
     zeros = np.zeros(SHAPE, np.float32)
     return kvlab.load_decoded(argparse.Namespace(decoded=str(folder)), "novel", zeros, zeros)
 
@@ -115,7 +120,9 @@ def load(folder: Path) -> kvlab.Cache:
 def test_loadDecoded_halfPrecision_returnsFloat32(tmp_path: Path) -> None:
     k, v = random(*SHAPE).astype(np.float16), random(*SHAPE)
     save_file({"k": k, "v": v}, tmp_path / "novel.safetensors")
-    got_k, got_v = load(tmp_path)
+    decoded = load(tmp_path)
+    got_k, got_v = decoded.cache
+    assert decoded.kept is None and decoded.share == 1
     assert got_k.dtype == got_v.dtype == np.float32
     np.testing.assert_array_equal(got_k, k.astype(np.float32))
     np.testing.assert_array_equal(got_v, v)
@@ -144,6 +151,39 @@ def test_loadDecoded_notFinite_saysWhich(tmp_path: Path, bad: float) -> None:
     k[1, 2, 0, 3] = bad
     save_file({"k": k, "v": random(*SHAPE)}, tmp_path / "novel.safetensors")
     with pytest.raises(SystemExit, match="k is not finite"):
+        load(tmp_path)
+
+
+def save_masked(folder: Path, **masks: np.ndarray) -> None:
+    zeros = np.zeros(SHAPE, np.float32)
+    save_file({"k": zeros, "v": zeros, **masks}, folder / "novel.safetensors")
+
+
+def test_loadDecoded_masks_keysDropAndShareCountsBoth(tmp_path: Path) -> None:
+    keys, values = np.ones((2, 3, 5), np.uint8), np.ones((2, 3, 5), np.uint8)
+    keys[1, 2, :3] = values[:, :, :1] = 0
+    save_masked(tmp_path, kept_k=keys, kept_v=values)
+    decoded = load(tmp_path)
+    np.testing.assert_array_equal(decoded.kept, keys == 1)
+    assert decoded.share == pytest.approx((27 / 30 + 24 / 30) / 2)
+
+
+def test_loadDecoded_valuesDropped_noKeyIsMasked(tmp_path: Path) -> None:
+    save_masked(tmp_path, kept_v=np.zeros((2, 3, 5), np.uint8))
+    decoded = load(tmp_path)
+    assert decoded.kept is None and decoded.share == 0.5
+
+
+def test_loadDecoded_maskOfOtherShape_namesBoth(tmp_path: Path) -> None:
+    save_masked(tmp_path, kept_k=np.ones((2, 5, 3), np.uint8))
+    with pytest.raises(SystemExit, match=r"kept_k is \(2, 5, 3\), not \(2, 3, 5\)"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("mask", [np.full((2, 3, 5), 2, np.uint8), np.ones((2, 3, 5), np.int32)])
+def test_loadDecoded_maskOfOtherValues_saysWhatIsExpected(tmp_path: Path, mask: np.ndarray) -> None:
+    save_masked(tmp_path, kept_v=mask)
+    with pytest.raises(SystemExit, match="kept_v has to be uint8, 0 where dropped and 1 where"):
         load(tmp_path)
 
 

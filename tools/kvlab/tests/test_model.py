@@ -38,6 +38,22 @@ def test_forward_inTwoParts_sameAsWhole(model: kvlab.SmolLM2) -> None:
     np.testing.assert_allclose(np.concatenate([v1, v2], 1), v, atol=1e-3)
 
 
+def test_forward_maskedKeys_haveNoWeightAndOthersDo(model: kvlab.SmolLM2) -> None:
+    ids = kvlab.contexts("test")["novel"][:40]
+    _, k, v = model.forward(ids[:32], logits=False)
+    kept = np.ones((30, 3, 32), bool)
+    exact = model.forward(ids[32:], (k, v))[0]
+    np.testing.assert_array_equal(model.forward(ids[32:], (k, v), kept=kept)[0], exact)
+    kept[7, 1, 20:24] = False
+    masked = model.forward(ids[32:], (k, v), kept=kept)[0]
+    assert np.abs(masked - exact).max() > 1e-4
+    for head, same in ((1, True), (2, False)):
+        other_k, other_v = k.copy(), v.copy()
+        other_k[7, 20:24, head] = other_v[7, 20:24, head] = 3
+        got = model.forward(ids[32:], (other_k, other_v), kept=kept)[0]
+        assert np.array_equal(got, masked) == same
+
+
 def test_forward_prose_isPredictedWell(model: kvlab.SmolLM2) -> None:
     """A wrong RoPE order or norm leaves the model guessing, above 7 nats a token."""
     ids = kvlab.contexts("test")["novel"][:256]
@@ -51,6 +67,10 @@ def test_attn_statistics_agreeWithTheCache(model: kvlab.SmolLM2, tmp_path: Path)
     got = load_file(tmp_path / "novel.safetensors")
     assert got["surprise"][0] == 0 and 1 < got["surprise"].mean() < 4
     np.testing.assert_allclose(got["attn_sum"].sum(-1), 1024, rtol=1e-4)
+    moments = got["query_moments"]
+    assert moments.shape == (30, 9, 65, 64)
+    np.testing.assert_allclose(moments[:, :, 1:], moments[:, :, 1:].swapaxes(2, 3), atol=1e-4)
+    assert (np.linalg.eigvalsh(moments[::10, :, 1:]) > -1e-3).all()
 
     k, _ = kvlab.exact_cache(model, kvlab.contexts("test")["novel"])
     future = np.arange(1024) > np.arange(960, 1024)[:, None]
@@ -73,8 +93,14 @@ def test_dumpThenEval_itsOwnDump_losesNothing(
     assert tensors["k"].shape == tensors["v"].shape == (30, 1024, 3, 64)
     assert tensors["k"].dtype == np.float16
     assert evaluate(tmp_path, capsys)[-1] == {
-        "context": "TOTAL", "dppl": 0, "kl": 0, "top1": 100, "contexts": 1,
+        "context": "TOTAL", "dppl": 0, "kl": 0, "top1": 100, "kept": 1, "contexts": 1,
     }  # fmt: skip
+
+    kept = np.ones((30, 3, 1024), np.uint8)
+    kept[:, :, 4:512] = 0
+    save_file(tensors | {"kept_k": kept, "kept_v": kept}, path)
+    dropped = evaluate(tmp_path, capsys)[-1]
+    assert dropped["kl"] > 0 and dropped["kept"] == pytest.approx(516 / 1024)
 
     tensors["v"] = np.roll(tensors["v"], 1, axis=1)
     save_file(tensors, path)

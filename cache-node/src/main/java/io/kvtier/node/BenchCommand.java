@@ -28,6 +28,7 @@ import picocli.CommandLine.Option;
             BenchCommand.Policies.class,
             StorageBenchCommand.class,
             MediaBenchCommand.class,
+            MethodsBenchCommand.class,
             CommandLine.HelpCommand.class
         })
 final class BenchCommand {

@@ -91,7 +91,8 @@ final class EncodeCommand implements Callable<Integer> {
         }
     }
 
-    private static List<Path> caches(Path folder) throws IOException {
+    /** The caches of a folder by name, at least one. */
+    static List<Path> caches(Path folder) throws IOException {
         try (Stream<Path> entries = Files.list(folder)) {
             List<Path> files =
                     entries.filter(path -> path.toString().endsWith(SUFFIX)).sorted().toList();

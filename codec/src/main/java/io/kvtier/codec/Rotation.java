@@ -12,7 +12,7 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>J. Su et al., RoFormer, arXiv 2104.09864; Llama-3 scaling as in Meta's reference code.
  */
-final class Rotation {
+public final class Rotation {
     private static final VectorSpecies<Float> WIDE = FloatVector.SPECIES_PREFERRED;
 
     private final double[] frequencies;
@@ -25,7 +25,8 @@ final class Rotation {
 
     private float[] sin = new float[0];
 
-    Rotation(Rope rope) {
+    /** The frequencies of a setting; scalings that need the length of the sequence are refused. */
+    public Rotation(Rope rope) {
         halves = rope.style() == Rope.Style.ROTATE_HALF;
         frequencies = new double[rope.rotaryDims() / 2];
         for (int pair = 0; pair < frequencies.length; pair++) {
@@ -34,7 +35,7 @@ final class Rotation {
     }
 
     /** Moves to a chunk's positions. */
-    void begin(int position, int count) {
+    public void begin(int position, int count) {
         if (position == firstPosition && count == tokens) {
             return;
         }
@@ -54,12 +55,13 @@ final class Rotation {
         }
     }
 
-    boolean isNone() {
+    /** Whether nothing is rotated. */
+    public boolean isNone() {
         return frequencies.length == 0;
     }
 
     /** Rotates a head of token t, whose channels begin at {@code at}, forwards or backwards. */
-    void rotate(float[] x, int at, int t, boolean apply) {
+    public void rotate(float[] x, int at, int t, boolean apply) {
         int pairs = frequencies.length;
         int pair = 0;
         for (; halves && pair + WIDE.length() <= pairs; pair += WIDE.length()) {
