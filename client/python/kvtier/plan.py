@@ -319,7 +319,8 @@ def _computing(chunks: Sequence[PlannedChunk], fetched: int, goal: Goal) -> int:
     end = starts[-1] + chunks[-1].directory.tokens
     starts.append(end)
     if goal.model.from_the_back:
-        return goal.recompute.nanos(starts[0], starts[len(chunks) - fetched])
+        # an engine that computes from the front has to begin at the front of the sequence
+        return goal.recompute.nanos(0, starts[len(chunks) - fetched])
     last = chunks[fetched - 1].directory
     start = last.first_position + last.tokens if fetched else starts[0]
     return goal.recompute.nanos(start, end + goal.recompute.suffix_tokens)

@@ -187,7 +187,7 @@ final class DemoCommand implements Callable<Integer> {
             Match match = client.match(namespace, prompt, end);
             FrameCollector frames = new FrameCollector(arena, FRAMES_BYTES_MAX);
             StreamOptions options =
-                    StreamOptions.defaults().withDecodeNanosPerChunk(decoding.toNanos());
+                    StreamOptions.defaults().withDecodeNanosAfter(decoding.toNanos());
             Delivery delivery = client.open(match, end, options, frames);
             int tokens = 0;
             for (int i = 0; i < delivery.delivered(); i++) {

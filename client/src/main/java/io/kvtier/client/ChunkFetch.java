@@ -33,14 +33,15 @@ final class ChunkFetch {
 
     Fetched run(StreamOptions stream, long bytesMax) {
         // Decoding begins when the stream ends, so all chunks' time is kept free, not the last's.
-        long decoding = stream.decodeNanosPerChunk() * match.chunks().size();
+        long after =
+                stream.decodeNanosAfter() + stream.decodeNanosPerChunk() * match.chunks().size();
         try (Arena arena = Arena.ofShared()) {
             FrameCollector frames = new FrameCollector(arena, bytesMax);
             Delivery delivery =
                     client.open(
                             match,
-                            deadline.earlier(decoding),
-                            stream.withDecodeNanosPerChunk(0),
+                            deadline,
+                            stream.withDecodeNanosPerChunk(0).withDecodeNanosAfter(after),
                             frames);
             return decode(delivery, frames);
         }
@@ -53,7 +54,8 @@ final class ChunkFetch {
         long longest = 0;
         for (int i = 0; i < delivery.delivered() && deadline.nanosLeft() > longest; i++) {
             long start = clock.nanoTime();
-            FrameCollector.Collected chunk = frames.chunk(i).orElseThrow();
+            int index = delivery.first() + i;
+            FrameCollector.Collected chunk = frames.chunk(index).orElseThrow();
             FrameHeader header = chunk.header();
             Grade grade = delivery.chunks().get(i).grade();
             decoder.begin(header);
@@ -66,7 +68,7 @@ final class ChunkFetch {
             KvBlock block =
                     KvBlock.allocate(
                             match.namespace().geometry(), header.firstPosition(), header.tokens());
-            decoded.add(decoder.finish(block.withTokenIds(match.tokenIds(i))));
+            decoded.add(decoder.finish(block.withTokenIds(match.tokenIds(index))));
             blocks.add(block);
             longest = Math.max(longest, clock.nanoTime() - start);
         }

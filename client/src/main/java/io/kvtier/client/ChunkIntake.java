@@ -8,7 +8,10 @@ import io.kvtier.codec.frame.FrameBytes;
 import io.kvtier.codec.frame.FrameHeader;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.plan.Grade;
+import io.kvtier.codec.plan.Importance;
+import io.kvtier.codec.plan.LossBudget;
 import io.kvtier.codec.plan.PartSet;
+import io.kvtier.codec.plan.PlannedChunk;
 import io.kvtier.codec.wire.ChunkDirectory;
 import io.kvtier.codec.wire.SegmentReply;
 import java.lang.foreign.MemorySegment;
@@ -85,6 +88,24 @@ final class ChunkIntake {
         cut = reason;
     }
 
+    /** Takes a request back: what has not arrived of it may be asked for again. */
+    void takeBack(int from, int to) {
+        requested = new PartSet(requested.without(from, to).bits() | arrived.bits());
+    }
+
+    /** Whether what arrived decodes to something within the loss budget. */
+    boolean isUsable(LossBudget loss) {
+        Grade grade = arrived.grade(directory);
+        return !grade.equals(Grade.NOTHING)
+                && PlannedChunk.fresh(directory, Importance.FAR).isWithin(loss, grade);
+    }
+
+    /** The chunk as a plan sees it. */
+    StreamedChunk streamed(int count) {
+        return new StreamedChunk(
+                directory, requested, arrived, Importance.byPosition(index, count));
+    }
+
     /** Gives up everything that has not arrived: it may be asked for again. */
     void forgetRequests() {
         requested = arrived;
@@ -94,11 +115,6 @@ final class ChunkIntake {
     void holdsOnly(int part) {
         directory = directory.withPartsHeld(Math.max(1, part));
         requested = arrived;
-    }
-
-    /** What the planner may take as given: asked for already, and held as far as is known. */
-    Grade granted() {
-        return requested.without(directory.partsHeld(), directory.parts().size()).grade(directory);
     }
 
     /** Starts over with another encoding; the sink learns it by the next header. */

@@ -6,26 +6,34 @@ import io.kvtier.codec.plan.PartSet;
 import java.util.List;
 
 /**
- * What a stream brought by its deadline: a prefix of the match, and why it is no better.
+ * What a stream brought by its deadline, and why it is no better: a prefix of the match or, for an
+ * engine that computes from the front, its end.
  *
  * @param hit chunks that matched
  * @param admitted chunks of the first plan
- * @param chunks the delivered prefix, in order, each with at least its base
- * @param end why the prefix ends where it does
+ * @param first index in the match of the first delivered chunk, 0 but for such engines
+ * @param chunks those delivered, in order, each with at least its base and within the loss budget
+ * @param end why they are not more
  * @param endMessage details of the end, empty when there are none
  * @param bytes received, those included that were of no use
  * @param elapsedNanos from the call to its return
  * @param bytesPerSecond estimate of the link at the end, a lower bound
+ * @param plannedNanos by the first plan, until the request is done: fetched, decoded and, where its
+ *     cost is known, the rest computed; 0 = not planned here
+ * @param computeNanos what computing everything takes, 0 = unknown
  */
 public record Delivery(
         int hit,
         int admitted,
+        int first,
         List<Chunk> chunks,
         Cut end,
         String endMessage,
         long bytes,
         long elapsedNanos,
-        double bytesPerSecond) {
+        double bytesPerSecond,
+        long plannedNanos,
+        long computeNanos) {
     /** Why a chunk, or the prefix, is not what the node holds at best. */
     public enum Cut {
         /** It is. */
@@ -34,6 +42,12 @@ public record Delivery(
         LINK,
         /** The time was over before the rest had come. */
         DEADLINE,
+        /** Computing is done sooner: before the first byte, or since the link fell. */
+        SLOWER,
+        /** Nothing that would come in time is within the loss budget. */
+        LOSS,
+        /** A tenth of the time of computing went by without a usable chunk. */
+        STALLED,
         /** The node does not hold the chunk any more. */
         MISS,
         /** The node's encoding changed too often. */

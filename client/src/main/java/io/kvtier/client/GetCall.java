@@ -131,11 +131,14 @@ final class GetCall {
         return new Delivery(
                 chunks.size(),
                 chunks.size(),
+                0,
                 out,
                 delivered < usable ? otherwise : end,
                 endMessage,
                 bytes,
                 elapsedNanos,
-                estimator.bytesPerSecond());
+                estimator.bytesPerSecond(),
+                0,
+                0);
     }
 }

@@ -19,6 +19,7 @@ public final class GoodputEstimator {
     private static final long SAMPLE_NANOS_MIN = TimeUnit.MICROSECONDS.toNanos(200);
     private static final long SAMPLE_BYTES = 256 << 10;
     private static final long LAST_SAMPLE_BYTES = 16 << 10;
+    private static final long SILENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
     private static final double GAIN = 0.25;
     private static final long WINDOW_BYTES_MIN = 64 << 10;
     private static final long WINDOW_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
@@ -32,6 +33,7 @@ public final class GoodputEstimator {
     private long markNanos;
     private long sampleNanos;
     private long sampleBytes;
+    private long largestBytes = LAST_SAMPLE_BYTES;
 
     /** Starts with a guess. */
     public GoodputEstimator(double coldBytesPerSecond) {
@@ -61,6 +63,7 @@ public final class GoodputEstimator {
     public synchronized void arrived(long bytes, long nowNanos) {
         sampleNanos += Math.max(0, nowNanos - markNanos);
         sampleBytes += bytes;
+        largestBytes = Math.max(bytes, largestBytes - largestBytes / 16);
         markNanos = Math.max(markNanos, nowNanos);
         boolean enough = sampleNanos >= SAMPLE_NANOS && sampleBytes >= LAST_SAMPLE_BYTES;
         if (enough || (sampleBytes >= SAMPLE_BYTES && sampleNanos >= SAMPLE_NANOS_MIN)) {
@@ -80,9 +83,25 @@ public final class GoodputEstimator {
         }
     }
 
-    /** A rate that the link is likely to keep up. */
+    /** A rate that the link is likely to keep up, by what has arrived. */
     public synchronized double bytesPerSecond() {
         return Math.max(1, Math.max(mean - deviation, mean / 4));
+    }
+
+    /** The same now: what is awaited and does not come tells of the link, too. */
+    public synchronized double bytesPerSecond(long nowNanos) {
+        double bound = bytesPerSecond();
+        if (isSilent(nowNanos)) {
+            long silence = nowNanos - markNanos;
+            // All that came since the last sample, and one message that is about to be here.
+            double most = (sampleBytes + largestBytes) * 1e9 / (sampleNanos + silence);
+            return Math.max(1, Math.min(bound, most));
+        }
+        return bound;
+    }
+
+    private boolean isSilent(long nowNanos) {
+        return requests > 0 && nowNanos - markNanos > SILENCE_NANOS;
     }
 
     /** From a small request to its answer, 0 when unknown. */
@@ -91,8 +110,9 @@ public final class GoodputEstimator {
     }
 
     /** How much may be asked for ahead, so that the link is busy and a collapse is felt at once. */
-    public synchronized long windowBytes() {
-        double window = bytesPerSecond() * (roundTripNanos() + WINDOW_NANOS) / 1e9;
+    public synchronized long windowBytes(long nowNanos) {
+        double rate = Math.max(bytesPerSecond(nowNanos), isSilent(nowNanos) ? 0 : mean);
+        double window = rate * (roundTripNanos() + WINDOW_NANOS) / 1e9;
         return Math.max(WINDOW_BYTES_MIN, (long) Math.min(window, 1e15));
     }
 
@@ -107,7 +127,8 @@ public final class GoodputEstimator {
             return;
         }
         double gain = rate < bytesPerSecond() ? 2 * GAIN : GAIN;
-        deviation += GAIN * (Math.abs(rate - mean) - deviation);
+        // Only what falls short makes a lower bound uncertain; a link that speeds up does not.
+        deviation += GAIN * (2 * Math.max(0, mean - rate) - deviation);
         mean += gain * (rate - mean);
     }
 }

@@ -137,9 +137,12 @@ public final class KvtierClient implements AutoCloseable {
     }
 
     /**
-     * Streams a match to the sink until the plan is fulfilled or the deadline is there.
+     * Streams a match to the sink until the plan is fulfilled, the deadline is there, or computing
+     * turns out to be faster.
      *
      * <p>The sink is called from this thread, and not after the return.
+     *
+     * @param deadline of the request: decoding and, where its cost is known, computing included
      */
     public Delivery open(Match match, Deadline deadline, StreamOptions stream, SegmentSink sink) {
         estimator.hint(match.bytesPerSecond());
@@ -147,7 +150,7 @@ public final class KvtierClient implements AutoCloseable {
         return new StreamSession(
                         match,
                         sink,
-                        deadline,
+                        deadline.earlier(stream.decodeNanosAfter()),
                         stream,
                         options,
                         estimator,
@@ -173,11 +176,14 @@ public final class KvtierClient implements AutoCloseable {
                 .run(stream, options.memoryBytesMax());
     }
 
-    /** Streams a match by one DoGet, the node doing the planning: simple, but not adaptive. */
+    /**
+     * Streams a match by one DoGet, the node doing the planning: simple, but not adaptive. Of the
+     * options only the highest rung counts.
+     */
     public Delivery get(Match match, Deadline deadline, StreamOptions stream, SegmentSink sink) {
         if (match.isMiss()) {
             double rate = estimator.bytesPerSecond();
-            return new Delivery(0, 0, List.of(), Delivery.Cut.NONE, "", 0, 0, rate);
+            return new Delivery(0, 0, 0, List.of(), Delivery.Cut.NONE, "", 0, 0, rate, 0, 0);
         }
         GetTicket ticket =
                 new GetTicket(

@@ -51,6 +51,11 @@ public record Match(
         return chunks.stream().mapToInt(ChunkDirectory::tokens).sum();
     }
 
+    /** Tokens of the whole prompt, those of the matched chunks when only keys were given. */
+    public int promptTokens() {
+        return Math.max(tokens(), tokenIds.length);
+    }
+
     /** Whether nothing matched. */
     public boolean isMiss() {
         return chunks.isEmpty();

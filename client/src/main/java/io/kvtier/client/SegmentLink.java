@@ -100,9 +100,9 @@ final class SegmentLink implements AutoCloseable {
         listeners.remove(number);
     }
 
-    /** Takes a request back; what still comes is dropped. */
+    /** Takes a request back; what still comes goes to its listener, unless that is forgotten. */
     void cancel(int number, Deadline deadline) {
-        if (listeners.remove(number) != null && !isBroken()) {
+        if (listeners.containsKey(number) && !isBroken()) {
             write(new CancelRequest(number), deadline);
         }
     }

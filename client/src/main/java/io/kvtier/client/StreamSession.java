@@ -5,14 +5,13 @@ import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.identity.Digest;
+import io.kvtier.codec.plan.PartSet;
 import io.kvtier.codec.plan.Plan;
 import io.kvtier.codec.plan.SendOrder;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentRequest;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -21,29 +20,32 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One stream: asks for what the plan wants while the window has room, checks and passes on what
- * comes, plans anew with the time that is left, and ends by the deadline with a usable prefix.
+ * comes, plans anew with the time that is left, and ends by the deadline with what is usable.
  *
  * <p>Runs on the caller's thread; replies come through a queue that the window bounds.
  */
 final class StreamSession implements SegmentLink.Listener {
+    /** How long to wait for a reply before looking whether the plan still holds. */
+    private static final long TICK_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+
     private final Function<Deadline, SegmentLink> links;
     private final ClientOptions options;
+    private final StreamOptions stream;
     private final Deadline deadline;
     private final GoodputEstimator estimator;
     private final NanoClock clock;
     private final StreamPlan plan;
     private final List<ChunkIntake> chunks = new ArrayList<>();
-    private final Map<Integer, Pending> pending = new HashMap<>();
+    private final PendingRequests pending;
     private final LinkedBlockingQueue<Event> events = new LinkedBlockingQueue<>();
     private @Nullable SegmentLink link;
     private int reconnects;
-    private int usable;
+    private int from;
+    private int to;
+    private boolean gaveUp;
     private Cut end = Cut.NONE;
     private String endMessage = "";
     private long bytes;
-    private long outstandingBytes;
-
-    private record Pending(int chunk, int partFrom, int partTo, long bytes) {}
 
     private sealed interface Event {
         record Reply(SegmentReply reply, Payload payload) implements Event {}
@@ -51,6 +53,7 @@ final class StreamSession implements SegmentLink.Listener {
         record Broken(KvtierException error) implements Event {}
     }
 
+    /** A stream that begins now; its deadline is that of the last byte. */
     StreamSession(
             Match match,
             SegmentSink sink,
@@ -62,35 +65,36 @@ final class StreamSession implements SegmentLink.Listener {
             Function<Deadline, SegmentLink> links) {
         this.links = links;
         this.options = options;
+        this.stream = stream;
         this.deadline = deadline;
         this.estimator = estimator;
         this.clock = clock;
+        this.pending = new PendingRequests(estimator, clock);
         Digest namespace = match.namespace().digest();
         for (int i = 0; i < match.chunks().size(); i++) {
             chunks.add(
                     new ChunkIntake(
                             i, match, namespace, options.decodeLimits(), sink, stream.rungMax()));
         }
-        this.usable = chunks.size();
-        this.plan = new StreamPlan(estimator, stream.decodeNanosPerChunk(), clock);
+        this.to = chunks.size();
+        this.plan = new StreamPlan(estimator, stream, match.promptTokens(), clock);
     }
 
     /** Streams until all that the plan wants is there, or the deadline. */
     Delivery run() {
         long start = clock.nanoTime();
-        int admitted = 0;
         try {
-            admitted = plan.current(usableChunks(), outstandingBytes, deadline).chunks();
-            while (fill()) {
+            Plan first = currentPlan();
+            long computeNanos = plan.computeNanos();
+            while (fill() && !Thread.currentThread().isInterrupted()) {
                 Event event = poll();
-                if (event == null) {
-                    break;
+                if (event != null) {
+                    handle(event);
                 }
-                handle(event);
             }
-            return delivery(admitted, clock.nanoTime() - start);
+            return delivery(first, computeNanos, clock.nanoTime() - start);
         } finally {
-            cancelPending();
+            pending.clear().forEach(this::cancel);
             drain();
         }
     }
@@ -108,13 +112,19 @@ final class StreamSession implements SegmentLink.Listener {
     /** Asks for more while the window has room; false when there is nothing left to wait for. */
     private boolean fill() {
         while (!deadline.isOver()) {
-            List<ChunkIntake> open = usableChunks();
-            Plan current = plan.current(open, outstandingBytes, deadline);
+            Plan current = currentPlan();
+            if (plan.isFresh() && plan.startsFromWhatIsHere()) {
+                takeBackUnwanted();
+            }
+            if (current.isRecompute()) {
+                giveUp(current);
+                return false;
+            }
             Optional<SendOrder.Item> next =
                     SendOrder.next(
                             current,
-                            open.stream().map(ChunkIntake::directory).toList(),
-                            open.stream().map(ChunkIntake::requested).toList());
+                            open().stream().map(ChunkIntake::directory).toList(),
+                            open().stream().map(ChunkIntake::requested).toList());
             if (next.isEmpty()) {
                 if (!pending.isEmpty()) {
                     return true;
@@ -127,30 +137,69 @@ final class StreamSession implements SegmentLink.Listener {
                 plan.invalidate();
                 continue;
             }
-            ChunkIntake chunk = chunks.get(next.get().chunk());
-            long cost = next.get().bytes(chunk.directory());
-            boolean room = outstandingBytes + cost <= estimator.windowBytes();
-            if (!pending.isEmpty() && !room) {
+            int index = from + next.get().chunk();
+            long cost = next.get().bytes(chunks.get(index).directory());
+            long ahead = pending.underWay().bytes() + cost;
+            if (!pending.isEmpty() && ahead > estimator.windowBytes(clock.nanoTime())) {
                 return true;
             }
-            if (!request(next.get(), cost)) {
+            if (!request(index, next.get(), cost)) {
                 return false;
             }
         }
         return false;
     }
 
+    private Plan currentPlan() {
+        int count = chunks.size();
+        return plan.current(
+                () -> open().stream().map(chunk -> chunk.streamed(count)).toList(),
+                pending.underWay(),
+                deadline.nanosLeft());
+    }
+
+    /** The plan starts from what is here: what it does not ask for need not come. */
+    private void takeBackUnwanted() {
+        pending.numbers(each -> !plan.wants(each.chunk() - from, each.partFrom(), each.partTo()))
+                .forEach(
+                        number -> {
+                            PendingRequests.Pending request = pending.get(number);
+                            chunks.get(request.chunk())
+                                    .takeBack(request.partFrom(), request.partTo());
+                            pending.retract(number);
+                            retract(number);
+                        });
+    }
+
+    /** Nothing more is worth waiting for. */
+    private void giveUp(Plan current) {
+        Cut reason =
+                switch (current.limit()) {
+                    case LOSS -> Cut.LOSS;
+                    case STALLED -> Cut.STALLED;
+                    default -> Cut.SLOWER;
+                };
+        String message =
+                "computing takes %d ms, the link gives %.1f Mbit/s at least"
+                        .formatted(
+                                plan.computeNanos() / 1_000_000,
+                                estimator.bytesPerSecond(clock.nanoTime()) * 8e-6);
+        gaveUp = true;
+        end = reason;
+        endMessage = message;
+        chunks.forEach(chunk -> chunk.cut(reason));
+    }
+
     /** Sends one request; false when the node cannot be reached any more. */
-    private boolean request(SendOrder.Item item, long cost) {
-        ChunkIntake chunk = chunks.get(item.chunk());
+    private boolean request(int index, SendOrder.Item item, long cost) {
+        ChunkIntake chunk = chunks.get(index);
         while (true) {
             try {
                 SegmentLink current = connected();
                 int number = current.register(this);
-                pending.put(
-                        number, new Pending(item.chunk(), item.partFrom(), item.partTo(), cost));
-                outstandingBytes += cost;
-                estimator.sent(clock.nanoTime());
+                pending.add(
+                        number,
+                        new PendingRequests.Pending(index, item.partFrom(), item.partTo(), cost));
                 chunk.request(item.partFrom(), item.partTo());
                 current.send(
                         new SegmentRequest(
@@ -184,22 +233,20 @@ final class StreamSession implements SegmentLink.Listener {
     /** Drops the broken link; what had not come will be asked for again. */
     private boolean reconnect(KvtierException error) {
         link = null;
-        pending.forEach((_, _) -> estimator.ended());
-        pending.clear();
-        outstandingBytes = 0;
+        List<Integer> _ = pending.clear();
         chunks.forEach(ChunkIntake::forgetRequests);
         plan.invalidate();
         if (reconnects++ < options.reconnectsMax() && !deadline.isOver()) {
             return true;
         }
-        endAt(firstWithoutBase(), Cut.CONNECTION, String.valueOf(error.getMessage()));
+        endAt(firstUnusable(), Cut.CONNECTION, String.valueOf(error.getMessage()));
         chunks.forEach(chunk -> chunk.cut(Cut.CONNECTION));
         return false;
     }
 
     private @Nullable Event poll() {
         try {
-            return events.poll(deadline.nanosLeft(), TimeUnit.NANOSECONDS);
+            return events.poll(Math.min(TICK_NANOS, deadline.nanosLeft()), TimeUnit.NANOSECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return null;
@@ -210,7 +257,6 @@ final class StreamSession implements SegmentLink.Listener {
         switch (event) {
             case Event.Broken broken -> {
                 if (!reconnect(broken.error())) {
-                    usable = Math.min(usable, firstWithoutBase());
                     chunks.forEach(each -> each.holdsOnly(1));
                 }
             }
@@ -223,21 +269,15 @@ final class StreamSession implements SegmentLink.Listener {
     }
 
     private void handle(SegmentReply reply, Payload payload) {
-        Pending request = pending.get(reply.request());
         long size = payload.bytes().byteSize();
         bytes += size;
-        if (size > 0) {
-            estimator.arrived(size, clock.nanoTime());
-        }
-        if (request == null) {
+        Optional<PendingRequests.Pending> of = pending.arrived(reply.request(), size, reply.last());
+        if (of.isEmpty()) {
             return;
         }
-        if (reply.last()) {
-            forget(reply.request(), request);
-        }
-        ChunkIntake chunk = chunks.get(request.chunk());
+        PendingRequests.Pending request = of.get();
         switch (reply.status()) {
-            case DATA -> accept(reply, payload, request, chunk);
+            case DATA -> accept(reply, payload, request);
             case OTHER_ENCODING -> restart(request.chunk(), reply.encodingId(), reply.message());
             case MISS -> endAt(request.chunk(), Cut.MISS, reply.message());
             case BAD_REQUEST -> stop(request, Cut.NOT_HELD, reply.message());
@@ -246,9 +286,9 @@ final class StreamSession implements SegmentLink.Listener {
         }
     }
 
-    private void accept(SegmentReply reply, Payload payload, Pending request, ChunkIntake chunk) {
+    private void accept(SegmentReply reply, Payload payload, PendingRequests.Pending request) {
         try {
-            chunk.accept(reply, payload.bytes());
+            chunks.get(request.chunk()).accept(reply, payload.bytes());
         } catch (CorruptChunkException | InvalidRequestException e) {
             stop(request, Cut.CORRUPT, String.valueOf(e.getMessage()));
         }
@@ -265,8 +305,8 @@ final class StreamSession implements SegmentLink.Listener {
         }
     }
 
-    /** A request fails for good: without its base a chunk ends the prefix, else it stays as is. */
-    private void stop(Pending request, Cut reason, String message) {
+    /** A request fails for good: without its base a chunk is a gap, else it stays as it is. */
+    private void stop(PendingRequests.Pending request, Cut reason, String message) {
         ChunkIntake chunk = chunks.get(request.chunk());
         plan.invalidate();
         if (!chunk.arrived().has(0)) {
@@ -278,44 +318,61 @@ final class StreamSession implements SegmentLink.Listener {
         }
     }
 
-    /** Nothing from chunk {@code index} on will be delivered. */
+    /** Chunk {@code index} will not be delivered, nor any that are of no use without it. */
     private void endAt(int index, Cut reason, String message) {
-        if (index < usable) {
-            usable = index;
-            end = reason;
-            endMessage = message;
-            cancelPendingOf(index, chunks.size() - 1);
-            plan.invalidate();
+        if (index < from || index >= to) {
+            return;
         }
-    }
-
-    private List<ChunkIntake> usableChunks() {
-        return chunks.subList(0, usable);
-    }
-
-    private int firstWithoutBase() {
-        int index = 0;
-        while (index < chunks.size() && chunks.get(index).arrived().has(0)) {
-            index++;
+        if (stream.model().fromTheBack()) {
+            cancelPendingOf(from, index);
+            from = index + 1;
+        } else {
+            cancelPendingOf(index, to - 1);
+            to = index;
         }
-        return index;
+        end = reason;
+        endMessage = message;
+        plan.invalidate();
     }
 
-    private void cancelPending() {
-        cancelPendingOf(0, chunks.size() - 1);
+    /** Chunks that may still be delivered. */
+    private List<ChunkIntake> open() {
+        return chunks.subList(from, to);
+    }
+
+    /** The n-th open chunk in sending order. */
+    private int inOrder(int n) {
+        return stream.model().fromTheBack() ? to - 1 - n : from + n;
+    }
+
+    /** Of the open chunks in sending order the first that cannot be used, -1 when all can. */
+    private int firstUnusable() {
+        for (int n = 0; n < to - from; n++) {
+            if (!chunks.get(inOrder(n)).isUsable(stream.loss())) {
+                return inOrder(n);
+            }
+        }
+        return -1;
     }
 
     private void cancelPendingOf(int first, int last) {
-        for (Map.Entry<Integer, Pending> entry : List.copyOf(pending.entrySet())) {
-            int chunk = entry.getValue().chunk();
-            if (chunk >= first && chunk <= last) {
-                forget(entry.getKey(), entry.getValue());
-                cancel(entry.getKey());
-            }
-        }
+        pending.numbers(request -> request.chunk() >= first && request.chunk() <= last)
+                .forEach(
+                        number -> {
+                            pending.remove(number);
+                            cancel(number);
+                        });
     }
 
     private void cancel(int number) {
+        SegmentLink current = link;
+        if (current != null) {
+            retract(number);
+            current.forget(number);
+        }
+    }
+
+    private void retract(int number) {
         SegmentLink current = link;
         if (current == null) {
             return;
@@ -328,13 +385,6 @@ final class StreamSession implements SegmentLink.Listener {
         }
     }
 
-    private void forget(int number, Pending request) {
-        if (pending.remove(number) != null) {
-            outstandingBytes -= request.bytes();
-            estimator.ended();
-        }
-    }
-
     private void drain() {
         for (Event event = events.poll(); event != null; event = events.poll()) {
             if (event instanceof Event.Reply reply) {
@@ -343,24 +393,38 @@ final class StreamSession implements SegmentLink.Listener {
         }
     }
 
-    private Delivery delivery(int admitted, long elapsedNanos) {
-        int delivered = Math.min(usable, firstWithoutBase());
+    private Delivery delivery(Plan first, long computeNanos, long elapsedNanos) {
+        int delivered =
+                stream.model().usable(asked(), n -> chunks.get(inOrder(n)).isUsable(stream.loss()));
         Cut otherwise = deadline.isOver() ? Cut.DEADLINE : Cut.LINK;
-        List<Delivery.Chunk> out = new ArrayList<>(delivered);
-        for (ChunkIntake chunk : chunks.subList(0, delivered)) {
-            out.add(chunk.delivered(otherwise));
+        if (delivered < to - from && !gaveUp) {
+            end = otherwise == Cut.LINK && stream.recompute().isKnown() ? Cut.SLOWER : otherwise;
         }
-        if (delivered < usable) {
-            end = otherwise;
+        int firstIndex = stream.model().fromTheBack() ? to - delivered : from;
+        List<Delivery.Chunk> out = new ArrayList<>(delivered);
+        for (ChunkIntake chunk : chunks.subList(firstIndex, firstIndex + delivered)) {
+            out.add(chunk.delivered(otherwise));
         }
         return new Delivery(
                 chunks.size(),
-                admitted,
+                plan.admitted(),
+                firstIndex,
                 out,
                 end,
                 endMessage,
                 bytes,
                 elapsedNanos,
-                estimator.bytesPerSecond());
+                estimator.bytesPerSecond(clock.nanoTime()),
+                first.nanos(),
+                computeNanos);
+    }
+
+    /** How many open chunks were asked for, in sending order. */
+    private int asked() {
+        int count = 0;
+        while (count < to - from && !chunks.get(inOrder(count)).requested().equals(PartSet.NONE)) {
+            count++;
+        }
+        return count;
     }
 }

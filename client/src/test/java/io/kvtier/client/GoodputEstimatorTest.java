@@ -27,7 +27,7 @@ class GoodputEstimatorTest {
     @Test
     void cold_takesTheHintAndTheWindowIsSmall() {
         assertThat(estimator.bytesPerSecond()).isEqualTo(1e6);
-        assertThat(estimator.windowBytes()).isEqualTo(100_000);
+        assertThat(estimator.windowBytes(now)).isEqualTo(100_000);
         estimator.hint(10_000_000);
         assertThat(estimator.bytesPerSecond()).isEqualTo(8e6);
         estimator.hint(0);
@@ -42,7 +42,7 @@ class GoodputEstimatorTest {
             now += 500 * MILLI; // idle time does not count
         }
         assertThat(estimator.bytesPerSecond()).isCloseTo(5e6, within(5e5)).isLessThan(5.01e6);
-        assertThat(estimator.windowBytes()).isCloseTo(600_000, within(60_000L));
+        assertThat(estimator.windowBytes(now)).isCloseTo(600_000, within(60_000L));
     }
 
     @Test
@@ -71,6 +71,6 @@ class GoodputEstimatorTest {
         estimator.ended();
         estimator.ended();
         assertThat(estimator.bytesPerSecond()).isPositive().isFinite();
-        assertThat(estimator.windowBytes()).isGreaterThanOrEqualTo(64 << 10);
+        assertThat(estimator.windowBytes(now)).isGreaterThanOrEqualTo(64 << 10);
     }
 }

@@ -12,9 +12,6 @@ public record Importance(double head, double tail) {
     /** A chunk like any other. */
     public static final Importance FAR = new Importance(1, 1);
 
-    /** The chunk that ends the request, by {@link Terms#defaults}. */
-    public static final Importance LAST = new Importance(9, 81);
-
     /** Checks that both are finite and positive. */
     public Importance {
         check(

@@ -75,8 +75,9 @@ record Split(int fetched, long budget, int waiting, long computeNanos, Limit rea
         Recompute recompute = goal.recompute();
         if (goal.model().fromTheBack()) {
             int from = chunks.size() - count;
+            // An engine that computes from the front has to begin at the front of the sequence.
             long to = count == 0 ? end : chunks.get(from).directory().firstPosition();
-            return recompute.nanos(start, to);
+            return recompute.nanos(0, to);
         }
         long from = count == 0 ? start : end(chunks.get(count - 1));
         return recompute.nanos(from, end + recompute.suffixTokens());
