@@ -3,8 +3,8 @@ package io.kvtier.flight;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.client.ClientOptions;
-import io.kvtier.client.Delivery.Cut;
 import io.kvtier.client.Delivery;
+import io.kvtier.client.Delivery.Cut;
 import io.kvtier.client.KvtierClient;
 import io.kvtier.client.Match;
 import io.kvtier.client.StreamOptions;
