@@ -87,7 +87,8 @@ def judge(work: Path, method: str, contexts: str | None) -> dict[str, object]:
 
 def table(rows: list[dict[str, object]]) -> str:
     """A Markdown table of the rows."""
-    out = ["| method | bits/element | KL | top-1 | ΔPPL | encode, decode ms |", "|---|---|---|---|---|---|"]
+    out = ["| method | bits/element | KL | top-1 | ΔPPL | encode, decode ms |"]
+    out.append("|---|---|---|---|---|---|")
     for row in rows:
         out.append(
             f"| {row['method']} | {row['bitsPerElement']:.2f} | {row['kl']:.4f} |"
