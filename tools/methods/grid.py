@@ -24,16 +24,18 @@ ROOT = Path(__file__).resolve().parents[2]
 KVLAB = ROOT / "tools" / "kvlab" / "kvlab.py"
 
 
-def lines_of(command: list[str]) -> list[dict[str, object]]:
-    """Runs a command and parses the JSON lines that it prints; exits when it fails."""
+def output(command: list[str]) -> str:
+    """What a command prints; exits when it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}: exit status {done.returncode}")
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done.stdout
 
 
 def kvlab(*arguments: str) -> list[dict[str, object]]:
-    return lines_of([sys.executable, str(KVLAB), *arguments])
+    """The JSON lines that a command of kvlab prints."""
+    lines = output([sys.executable, str(KVLAB), *arguments]).splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def dump(work: Path, split: str, contexts: str | None) -> Path:
@@ -49,10 +51,7 @@ def code(exact: Path, out: Path, only: str | None) -> list[dict[str, object]]:
     """Codes a folder by all methods; the rows of `kvtier bench methods`."""
     command = [str(ROOT / "kvtier"), "bench", "methods", "--in", str(exact), "--out", str(out)]
     command += ["--json"] + (["--only", only] if only else [])
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: exit status {done.returncode}")
-    return json.loads(done.stdout)
+    return json.loads(output(command))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -20,7 +20,7 @@ import java.util.zip.CRC32C;
  */
 public final class MethodCodec {
     private static final int MAGIC = 0x314d564b; // "KVM1"
-    private static final int TOKENS_MAX = 1 << 20;
+    private static final int TOKENS_MAX = 65535; // as of a block
     private static final int PLANES_MAX = 1 << 20;
 
     private final Method method;

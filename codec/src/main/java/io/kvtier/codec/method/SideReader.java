@@ -17,19 +17,19 @@ public final class SideReader {
 
     /** A byte, 0..255. */
     public int u8() {
-        need(1);
+        expect(1);
         return in.get() & 0xff;
     }
 
     /** Two bytes, 0..65535. */
     public int u16() {
-        need(2);
+        expect(2);
         return in.getShort() & 0xffff;
     }
 
     /** Four bytes. */
     public int u32() {
-        need(4);
+        expect(4);
         return in.getInt();
     }
 
@@ -79,18 +79,19 @@ public final class SideReader {
     /** Bytes behind their count. */
     public byte[] bytes() {
         int count = varint();
-        need(count);
+        expect(count);
         byte[] out = new byte[count];
         in.get(out);
         return out;
     }
 
+    /** Refuses to go on unless so many bytes are left: before memory is allocated for them. */
+    public void expect(long count) {
+        check(in.remaining() >= count, "bytes left in a section", count, in.remaining());
+    }
+
     /** Refuses what is left over. */
     public void end() {
         check(!in.hasRemaining(), "bytes left in a section", 0, in.remaining());
-    }
-
-    private void need(int count) {
-        check(in.remaining() >= count, "bytes left in a section", count, in.remaining());
     }
 }

@@ -7,7 +7,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 
 /**
  * CacheGen's delta: tokens in groups, the first of which is an anchor of 8 bits, and the others
@@ -19,7 +19,7 @@ import io.kvtier.codec.method.Stage;
  *
  * @param group tokens of a group, the anchor included; 10 in the paper
  */
-public record AnchorDelta(int group) implements Stage {
+public record AnchorDelta(int group) implements Transform {
     private static final int TOP = 127;
 
     /** Checks ranges. */
@@ -30,16 +30,6 @@ public record AnchorDelta(int group) implements Stage {
     @Override
     public String name() {
         return "anchor-delta(" + group + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

@@ -7,7 +7,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 
 /**
  * DecoQuant's decomposition: a plane {@code [tokens, channels]}, seen as rows of 16 channels, is
@@ -18,7 +18,7 @@ import io.kvtier.codec.method.Stage;
  *
  * @param width channels of a row, 2..64
  */
-public record BlockPca(int width) implements Stage {
+public record BlockPca(int width) implements Transform {
     /** Checks ranges. */
     public BlockPca {
         check(width >= 2 && width <= 64, "width", width, "2..64");
@@ -27,16 +27,6 @@ public record BlockPca(int width) implements Stage {
     @Override
     public String name() {
         return "block-pca(" + width + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

@@ -5,26 +5,16 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 
 /**
  * Takes off each channel's mean over the tokens, sent as halves: a third of what keys hold before
  * RoPE on current models. Side information: 16 bits a channel.
  */
-public record CenterChannels() implements Stage {
+public record CenterChannels() implements Transform {
     @Override
     public String name() {
         return "center-channels";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

@@ -2,11 +2,11 @@ package io.kvtier.codec.method.stage;
 
 import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.method.Chunk;
+import io.kvtier.codec.method.Coder;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 import java.io.ByteArrayOutputStream;
 import java.util.Arrays;
 
@@ -19,23 +19,13 @@ import java.util.Arrays;
  * <p>Side information: 16 bits a level and channel: at 256 tokens and 32 levels as much as the
  * symbols.
  */
-public record ChannelRans() implements Stage {
+public record ChannelRans() implements Coder {
     private static final int TOTAL = 1 << 16;
     private static final long LOW = 1L << 31;
 
     @Override
     public String name() {
         return "channel-rans";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.SYMBOLS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.BYTES;
     }
 
     @Override
@@ -46,11 +36,6 @@ public record ChannelRans() implements Stage {
     @Override
     public Planes decode(Planes in, Chunk chunk, SideReader side) {
         return new Planes.Symbols(EachPlane.map(in.bytes(), plane -> decode(plane, side)));
-    }
-
-    @Override
-    public double largestError(Planes in) {
-        return 0;
     }
 
     private static Plane<byte[]> encode(Plane<int[]> plane, SideWriter side) {
@@ -89,6 +74,7 @@ public record ChannelRans() implements Stage {
         Plane.Shape shape = plane.shape();
         int levels = shape.levels();
         CorruptChunkException.check(levels >= 1, "levels", "at least 1", levels);
+        side.expect(2L * shape.columns() * levels); // what is said is there before it is believed
         int[][] starts = new int[shape.columns()][levels + 1];
         for (int[] start : starts) {
             for (int level = 0; level < levels; level++) {

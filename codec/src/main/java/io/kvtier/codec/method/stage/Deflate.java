@@ -2,11 +2,11 @@ package io.kvtier.codec.method.stage;
 
 import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.method.Chunk;
+import io.kvtier.codec.method.Coder;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 import java.io.ByteArrayOutputStream;
 import java.util.zip.DataFormatException;
 import java.util.zip.Deflater;
@@ -16,20 +16,13 @@ import java.util.zip.Inflater;
  * DEFLATE over symbols, a byte each, channel after channel: the lossless end of KVTC (Staniszewski
  * and Łańcucki, ICLR 2026, arXiv 2511.01815).
  */
-public record Deflate() implements Stage {
+public record Deflate() implements Coder {
+    /** No stream of DEFLATE gives more bytes for one than this. */
+    private static final long INFLATION_MAX = 1032;
+
     @Override
     public String name() {
         return "deflate";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.SYMBOLS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.BYTES;
     }
 
     @Override
@@ -43,11 +36,6 @@ public record Deflate() implements Stage {
     @Override
     public Planes decode(Planes in, Chunk chunk, SideReader side) {
         return new Planes.Symbols(EachPlane.map(in.bytes(), Deflate::decode));
-    }
-
-    @Override
-    public double largestError(Planes in) {
-        return 0;
     }
 
     private static byte[] byChannel(Plane<int[]> plane) {
@@ -79,6 +67,9 @@ public record Deflate() implements Stage {
 
     private static Plane<int[]> decode(Plane<byte[]> plane) {
         Plane.Shape shape = plane.shape();
+        long most = INFLATION_MAX * plane.data().length;
+        CorruptChunkException.check(
+                shape.size() <= most, "symbols of deflated bytes", "up to " + most, shape.size());
         byte[] raw = new byte[shape.size()];
         Inflater inflater = new Inflater(true);
         try {

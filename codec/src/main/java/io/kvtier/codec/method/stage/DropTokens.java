@@ -7,7 +7,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -17,20 +17,10 @@ import java.util.List;
  * its kept tokens, in ascending position. Decoding puts zeros where tokens are missing; which they
  * are is in the chunk's rates. Whoever computes attention masks missing keys.
  */
-public record DropTokens() implements Stage {
+public record DropTokens() implements Transform {
     @Override
     public String name() {
         return "drop-tokens";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

@@ -6,7 +6,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 import java.util.Arrays;
 
 /**
@@ -17,22 +17,12 @@ import java.util.Arrays;
  *
  * <p>Side information: 32 bits a plane and 8 a channel.
  */
-public record FlattenChannels() implements Stage {
+public record FlattenChannels() implements Transform {
     private static final int PIECES_MAX = 255;
 
     @Override
     public String name() {
         return "flatten-channels";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

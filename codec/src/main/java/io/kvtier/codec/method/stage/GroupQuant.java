@@ -6,9 +6,9 @@ import io.kvtier.codec.method.Chunk;
 import io.kvtier.codec.method.Kind;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
+import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 
 /**
  * Quantizes groups of neighbours between their least and greatest value: q = round((x − min) · s),
@@ -23,7 +23,7 @@ import io.kvtier.codec.method.Stage;
  * @param keys along which axis keys form groups
  * @param values along which axis values do
  */
-public record GroupQuant(int bits, int group, Axis keys, Axis values) implements Stage {
+public record GroupQuant(int bits, int group, Axis keys, Axis values) implements Quantizer {
     /** Which neighbours form a group. */
     public enum Axis {
         /** Channels of one token. */
@@ -41,16 +41,6 @@ public record GroupQuant(int bits, int group, Axis keys, Axis values) implements
     @Override
     public String name() {
         return "group-quant(" + bits + "," + group + "," + keys + "," + values + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.SYMBOLS;
     }
 
     @Override

@@ -8,7 +8,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -23,7 +23,7 @@ import java.util.List;
  * @param layers of a group
  * @param rank kept components of a group
  */
-public record GroupSvd(int layers, int rank) implements Stage {
+public record GroupSvd(int layers, int rank) implements Transform {
     /** Checks ranges. */
     public GroupSvd {
         check(layers >= 1, "layers", layers, "at least 1");
@@ -33,16 +33,6 @@ public record GroupSvd(int layers, int rank) implements Stage {
     @Override
     public String name() {
         return "group-svd(" + layers + "," + rank + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

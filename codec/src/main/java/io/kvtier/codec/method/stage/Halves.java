@@ -4,25 +4,15 @@ import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.method.Chunk;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
+import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 
 /** Rounds to halves and hands on their 16 bits: for methods that save elements, not bits. */
-public record Halves() implements Stage {
+public record Halves() implements Quantizer {
     @Override
     public String name() {
         return "halves";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.SYMBOLS;
     }
 
     @Override

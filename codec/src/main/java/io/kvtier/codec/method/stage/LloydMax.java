@@ -5,9 +5,9 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 import io.kvtier.codec.method.Chunk;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
+import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 
 /**
  * Quantizes each run of channels by its norm and the best scalar quantizer of a Gaussian (S. Lloyd
@@ -19,7 +19,7 @@ import io.kvtier.codec.method.Stage;
  * @param bits 1..6
  * @param width channels that share a norm: the size of a head
  */
-public record LloydMax(int bits, int width) implements Stage {
+public record LloydMax(int bits, int width) implements Quantizer {
     private static final int ITERATIONS = 400;
 
     /** Checks ranges. */
@@ -31,16 +31,6 @@ public record LloydMax(int bits, int width) implements Stage {
     @Override
     public String name() {
         return "lloyd-max(" + bits + "," + width + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.SYMBOLS;
     }
 
     @Override

@@ -8,7 +8,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 
 /**
  * Forces fewer KV heads on a model: groups of heads keep their mean, what conversion to GQA does to
@@ -18,7 +18,7 @@ import io.kvtier.codec.method.Stage;
  *
  * @param group heads that become one, a divisor of the KV heads
  */
-public record MergeHeads(int group) implements Stage {
+public record MergeHeads(int group) implements Transform {
     /** Checks ranges. */
     public MergeHeads {
         check(group >= 2, "group", group, "at least 2");
@@ -27,16 +27,6 @@ public record MergeHeads(int group) implements Stage {
     @Override
     public String name() {
         return "merge-heads(" + group + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

@@ -2,27 +2,17 @@ package io.kvtier.codec.method.stage;
 
 import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.method.Chunk;
+import io.kvtier.codec.method.Coder;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 
 /** Packs symbols into the whole bits that their levels take, high bits first; codes no entropy. */
-public record PackBits() implements Stage {
+public record PackBits() implements Coder {
     @Override
     public String name() {
         return "pack-bits";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.SYMBOLS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.BYTES;
     }
 
     @Override
@@ -71,11 +61,6 @@ public record PackBits() implements Stage {
                             }
                             return new Plane<>(plane.shape(), q);
                         }));
-    }
-
-    @Override
-    public double largestError(Planes in) {
-        return 0;
     }
 
     private static int bits(Plane.Shape shape) {

@@ -5,9 +5,9 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 import io.kvtier.codec.method.Chunk;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
+import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 
 /**
  * Rounds a whole plane by one scale, symmetric: the per-tensor quantizer that FlattenQuant makes
@@ -17,7 +17,7 @@ import io.kvtier.codec.method.Stage;
  *
  * @param bits 2..8
  */
-public record PlaneQuant(int bits) implements Stage {
+public record PlaneQuant(int bits) implements Quantizer {
     /** Checks ranges. */
     public PlaneQuant {
         check(bits >= 2 && bits <= 8, "bits", bits, "2..8");
@@ -26,16 +26,6 @@ public record PlaneQuant(int bits) implements Stage {
     @Override
     public String name() {
         return "plane-quant(" + bits + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.SYMBOLS;
     }
 
     @Override

@@ -6,9 +6,9 @@ import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.method.Chunk;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
+import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 import java.util.function.IntUnaryOperator;
 
 /**
@@ -23,7 +23,7 @@ import java.util.function.IntUnaryOperator;
  * @param centroids of each place, 2..256
  * @param iterations of Lloyd's algorithm
  */
-public record ProductQuant(int width, int centroids, int iterations) implements Stage {
+public record ProductQuant(int width, int centroids, int iterations) implements Quantizer {
     /** Checks ranges. */
     public ProductQuant {
         check(width >= 1 && width <= 64, "width", width, "1..64");
@@ -34,16 +34,6 @@ public record ProductQuant(int width, int centroids, int iterations) implements 
     @Override
     public String name() {
         return "product-quant(" + width + "," + centroids + "," + iterations + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.SYMBOLS;
     }
 
     @Override

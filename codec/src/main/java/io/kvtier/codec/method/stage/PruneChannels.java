@@ -9,7 +9,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 import java.util.BitSet;
 import java.util.stream.IntStream;
 
@@ -22,7 +22,7 @@ import java.util.stream.IntStream;
  *
  * @param share of a head's key channels that goes, 0..1; 0.4 in the paper
  */
-public record PruneChannels(double share) implements Stage {
+public record PruneChannels(double share) implements Transform {
     /** Checks ranges. */
     public PruneChannels {
         check(share >= 0 && share < 1, "share", share, "0 or more, below 1");
@@ -31,16 +31,6 @@ public record PruneChannels(double share) implements Stage {
     @Override
     public String name() {
         return "prune-channels(" + share + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

@@ -7,7 +7,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 
 /**
  * Rotates runs of channels by random signs and a Hadamard matrix, which spreads outliers over all:
@@ -17,7 +17,7 @@ import io.kvtier.codec.method.Stage;
  * @param width channels that are mixed, a power of two: the size of a head
  * @param seed of the signs
  */
-public record RotateHadamard(int width, long seed) implements Stage {
+public record RotateHadamard(int width, long seed) implements Transform {
     /** Checks ranges. */
     public RotateHadamard {
         boolean power = width >= 2 && width <= 1024 && Integer.bitCount(width) == 1;
@@ -27,16 +27,6 @@ public record RotateHadamard(int width, long seed) implements Stage {
     @Override
     public String name() {
         return "rotate-hadamard(" + width + "," + seed + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

@@ -7,7 +7,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -18,7 +18,7 @@ import java.util.List;
  *
  * @param run layers that share, at least 2
  */
-public record ShareLayers(int run) implements Stage {
+public record ShareLayers(int run) implements Transform {
     /** Checks ranges. */
     public ShareLayers {
         check(run >= 2, "run", run, "at least 2");
@@ -27,16 +27,6 @@ public record ShareLayers(int run) implements Stage {
     @Override
     public String name() {
         return "share-layers(" + run + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

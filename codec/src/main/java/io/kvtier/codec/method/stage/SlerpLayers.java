@@ -9,7 +9,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -27,7 +27,7 @@ import java.util.List;
  * @param t place between the two directions, 0..1; 0.6 in the paper
  * @param gamma share of the range of angles that is retained, 0..1; 0.05 in the paper
  */
-public record SlerpLayers(int from, double t, double gamma) implements Stage {
+public record SlerpLayers(int from, double t, double gamma) implements Transform {
     private static final double NEARLY_PARALLEL = 1e-4;
 
     /** Checks ranges. */
@@ -40,16 +40,6 @@ public record SlerpLayers(int from, double t, double gamma) implements Stage {
     @Override
     public String name() {
         return "slerp-layers(" + from + "," + t + "," + gamma + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

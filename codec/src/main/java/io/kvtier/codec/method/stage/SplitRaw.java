@@ -6,7 +6,7 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 
 /**
  * Sends the first and last tokens of every plane as halves and hands on those between: attention
@@ -15,20 +15,10 @@ import io.kvtier.codec.method.Stage;
  * @param first tokens at the front
  * @param last tokens at the end
  */
-public record SplitRaw(int first, int last) implements Stage {
+public record SplitRaw(int first, int last) implements Transform {
     @Override
     public String name() {
         return "split-raw(" + first + "," + last + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

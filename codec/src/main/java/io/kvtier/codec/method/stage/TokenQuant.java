@@ -6,9 +6,9 @@ import io.kvtier.codec.method.Chunk;
 import io.kvtier.codec.method.Kind;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
+import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 import java.util.List;
 
 /**
@@ -22,7 +22,7 @@ import java.util.List;
  * @param keyBins bins of keys by layer, even, 4..256; the last one stands for all further layers
  * @param valueBins the same for values
  */
-public record TokenQuant(List<Integer> keyBins, List<Integer> valueBins) implements Stage {
+public record TokenQuant(List<Integer> keyBins, List<Integer> valueBins) implements Quantizer {
     /** Checks ranges. */
     public TokenQuant {
         keyBins = List.copyOf(keyBins);
@@ -43,16 +43,6 @@ public record TokenQuant(List<Integer> keyBins, List<Integer> valueBins) impleme
     @Override
     public String name() {
         return "token-quant(" + keyBins + "," + valueBins + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.SYMBOLS;
     }
 
     @Override

@@ -8,26 +8,16 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.Transform;
 
 /**
  * Turns keys back to what they were before RoPE, where channels have means and subspaces that hold
  * for all positions; exact but for rounding. Takes whole planes {@code [tokens, kvHeads·keyDim]}.
  */
-public record UndoRope() implements Stage {
+public record UndoRope() implements Transform {
     @Override
     public String name() {
         return "undo-rope";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.FLOATS;
     }
 
     @Override

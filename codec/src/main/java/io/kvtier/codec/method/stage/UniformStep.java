@@ -6,9 +6,9 @@ import io.kvtier.codec.method.Chunk;
 import io.kvtier.codec.method.Kind;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
+import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-import io.kvtier.codec.method.Stage;
 
 /**
  * Rounds every element to a multiple of one step; an entropy coder behind it then spends bits where
@@ -18,7 +18,7 @@ import io.kvtier.codec.method.Stage;
  * @param keyStep the step of keys, above 0
  * @param valueStep the step of values
  */
-public record UniformStep(float keyStep, float valueStep) implements Stage {
+public record UniformStep(float keyStep, float valueStep) implements Quantizer {
     private static final int TOP = 127;
 
     /** Checks ranges. */
@@ -30,16 +30,6 @@ public record UniformStep(float keyStep, float valueStep) implements Stage {
     @Override
     public String name() {
         return "uniform-step(" + keyStep + "," + valueStep + ")";
-    }
-
-    @Override
-    public Planes.Form accepts() {
-        return Planes.Form.FLOATS;
-    }
-
-    @Override
-    public Planes.Form produces() {
-        return Planes.Form.SYMBOLS;
     }
 
     @Override

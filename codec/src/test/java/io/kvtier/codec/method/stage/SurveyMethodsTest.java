@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** What every stage and every method promises, held for all that are registered. */
@@ -73,6 +74,19 @@ class SurveyMethodsTest {
             out.add(DynamicTest.dynamicTest(method.name(), () -> checkGarbage(codec, kv)));
         }
         return out;
+    }
+
+    @Test
+    void coder_shapeBeyondItsBytes_isRefusedBeforeMemoryIsAllocated() {
+        // Tables and symbols of these shapes would take gigabytes.
+        Plane.Shape shape = new Plane.Shape(Kind.KEYS, 0, -1, 1, 1 << 28, 256);
+        Planes forged = new Planes.Bytes(List.of(new Plane<>(shape, new byte[64])));
+        Chunk chunk = new Chunk(GEOMETRY, 0, 1, RateMap.uniform(GEOMETRY, 1, RateMap.RAW));
+        for (Stage coder : List.of(new PackBits(), new Deflate(), new ChannelRans())) {
+            assertThatThrownBy(() -> coder.decode(forged, chunk, new SideReader(new byte[64])))
+                    .as(coder.name())
+                    .isInstanceOf(CorruptChunkException.class);
+        }
     }
 
     private static void checkGarbage(MethodCodec codec, DenseKv kv) {
