@@ -10,7 +10,7 @@ import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The command line: {@code kvtier node|put|get|match|stats|demo|codec|profile|bench|check}. */
+/** The command line: {@code kvtier node|put|get|match|stats|demo|codec|profile|bench|sim|check}. */
 @Command(
         name = "kvtier",
         description = "A distributed KV-cache tier for LLM inference.",
@@ -26,6 +26,7 @@ import picocli.CommandLine.Command;
             CodecCommand.class,
             ProfileCommand.class,
             BenchCommand.class,
+            SimCommand.class,
             CheckCommand.class,
             AutoComplete.GenerateCompletion.class,
             CommandLine.HelpCommand.class

@@ -226,6 +226,7 @@ final class ChunkIntake {
             int to = current.firstSegment(part + 1);
             if (!arrived.has(part) && segments.nextClearBit(from) >= to) {
                 arrived = arrived.with(part, part + 1);
+                requested = requested.with(part, part + 1);
             }
         }
     }

@@ -23,11 +23,16 @@ public final class GoodputEstimator {
     private static final double GAIN = 0.25;
     private static final long WINDOW_BYTES_MIN = 64 << 10;
     private static final long WINDOW_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+    private static final long PIPE_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
     private static final double HINT_TRUST = 0.8;
+
+    /** Asked for ahead while nothing at all is known: a fast link must not wait a round trip. */
+    private static final long WINDOW_BYTES_COLD = 4 << 20;
 
     private double mean;
     private double deviation;
     private boolean measured;
+    private boolean hinted;
     private long roundTripNanos = Long.MAX_VALUE;
     private int requests;
     private long markNanos;
@@ -43,6 +48,7 @@ public final class GoodputEstimator {
     /** Takes the node's word as long as nothing was measured. */
     public synchronized void hint(long bytesPerSecond) {
         if (!measured && bytesPerSecond > 0) {
+            hinted = true;
             mean = bytesPerSecond * HINT_TRUST;
         }
     }
@@ -100,6 +106,11 @@ public final class GoodputEstimator {
         return bound;
     }
 
+    /** The rate to be expected now, for what may come late without harm. */
+    public synchronized double expectedBytesPerSecond(long nowNanos) {
+        return isSilent(nowNanos) ? bytesPerSecond(nowNanos) : Math.max(1, mean);
+    }
+
     private boolean isSilent(long nowNanos) {
         return requests > 0 && nowNanos - markNanos > SILENCE_NANOS;
     }
@@ -113,7 +124,20 @@ public final class GoodputEstimator {
     public synchronized long windowBytes(long nowNanos) {
         double rate = Math.max(bytesPerSecond(nowNanos), isSilent(nowNanos) ? 0 : mean);
         double window = rate * (roundTripNanos() + WINDOW_NANOS) / 1e9;
-        return Math.max(WINDOW_BYTES_MIN, (long) Math.min(window, 1e15));
+        boolean cold = !measured && !hinted;
+        long least = cold ? WINDOW_BYTES_COLD : WINDOW_BYTES_MIN;
+        return Math.max(least, (long) Math.min(window, 1e15));
+    }
+
+    /**
+     * How much has to be under way so that the link does not idle before more can come: what it
+     * carries in a round trip, and the reply that counts only when it is here in whole. A request
+     * is for a part at least, so parts that are longer than the window wait for this alone.
+     */
+    public synchronized long pipeBytes(long nowNanos) {
+        double trip = Math.min(1e15, mean * (roundTripNanos() + PIPE_NANOS) / 1e9);
+        long reply = measured ? largestBytes : Math.max(largestBytes, SAMPLE_BYTES);
+        return isSilent(nowNanos) ? 0 : (long) trip + reply;
     }
 
     private void sample() {

@@ -173,7 +173,7 @@ public final class StreamPlan {
             return hopeful(anew ? here() : granted()).orElse(on);
         }
         if (!anew) {
-            return on;
+            return known ? on : expected(on, link, nanosLeft + after, underWay, now);
         }
         // What is here of an unfinished request need not come again.
         long credit = nanos(underWay.bytesHere(), rate);
@@ -196,6 +196,20 @@ public final class StreamPlan {
         }
         Goal goal = Goal.within(SECOND).withModel(options.model());
         return Optional.of(Planner.plan(planned, new Link(bases, 0, 0), goal));
+    }
+
+    /**
+     * All chunks come in time by the lower bound. Refinements come behind them, and one that comes
+     * too late takes nothing from the others, so they are asked for by the rate to be expected.
+     */
+    private Plan expected(Plan on, Link link, long nanosLeft, UnderWay underWay, long now) {
+        double rate = estimator.expectedBytesPerSecond(now);
+        if (rate <= link.bytesPerSecond() || nanosLeft == Long.MAX_VALUE) {
+            return on;
+        }
+        long waits = Math.max(0, nanos(underWay.bytes(), rate) - link.roundTripNanos());
+        Link likely = new Link(rate, link.roundTripNanos(), link.decodeNanosPerChunk());
+        return Planner.plan(granted(), likely, goal(nanosLeft - waits, now - startNanos + waits));
     }
 
     private Goal goal(long nanosLeft, long nanosSpent) {

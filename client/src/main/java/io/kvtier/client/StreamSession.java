@@ -7,7 +7,6 @@ import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.plan.PartSet;
 import io.kvtier.codec.plan.Plan;
-import io.kvtier.codec.plan.SendOrder;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentRequest;
 import java.util.ArrayList;
@@ -35,6 +34,7 @@ final class StreamSession implements SegmentLink.Listener {
     private final GoodputEstimator estimator;
     private final NanoClock clock;
     private final StreamPlan plan;
+    private final StreamPace pace;
     private final List<ChunkIntake> chunks = new ArrayList<>();
     private final PendingRequests pending;
     private final LinkedBlockingQueue<Event> events = new LinkedBlockingQueue<>();
@@ -78,6 +78,7 @@ final class StreamSession implements SegmentLink.Listener {
         }
         this.to = chunks.size();
         this.plan = new StreamPlan(estimator, stream, match.promptTokens(), clock);
+        this.pace = new StreamPace(plan, pending, estimator, clock);
     }
 
     /** Streams until all that the plan wants is there, or the deadline. */
@@ -112,63 +113,44 @@ final class StreamSession implements SegmentLink.Listener {
     /** Asks for more while the window has room; false when there is nothing left to wait for. */
     private boolean fill() {
         while (!deadline.isOver()) {
-            Plan current = currentPlan();
-            if (plan.isFresh() && plan.startsFromWhatIsHere()) {
-                takeBackUnwanted();
-            }
-            if (current.isRecompute()) {
-                giveUp(current);
-                return false;
-            }
-            Optional<SendOrder.Item> next =
-                    SendOrder.next(
-                            current,
-                            open().stream().map(ChunkIntake::directory).toList(),
-                            open().stream().map(ChunkIntake::requested).toList());
-            if (next.isEmpty()) {
-                if (!pending.isEmpty()) {
+            StreamPace.Move move = pace.next(from, this::streamed, deadline.nanosLeft());
+            switch (move) {
+                case StreamPace.Move.TakeBack back -> back.numbers().forEach(this::takeBack);
+                case StreamPace.Move.Ask ask -> {
+                    if (!request(ask)) {
+                        return false;
+                    }
+                }
+                case StreamPace.Move.Wait _ -> {
                     return true;
                 }
-                if (plan.isFresh()) {
+                case StreamPace.Move.GiveUp gone -> {
+                    giveUp(gone.plan());
                     return false;
                 }
-                // Before the end, ask once more: a header may have told of more parts, or the link
-                // turned out faster.
-                plan.invalidate();
-                continue;
-            }
-            int index = from + next.get().chunk();
-            long cost = next.get().bytes(chunks.get(index).directory());
-            long ahead = pending.underWay().bytes() + cost;
-            if (!pending.isEmpty() && ahead > estimator.windowBytes(clock.nanoTime())) {
-                return true;
-            }
-            if (!request(index, next.get(), cost)) {
-                return false;
+                case StreamPace.Move.End _ -> {
+                    return false;
+                }
             }
         }
         return false;
     }
 
     private Plan currentPlan() {
-        int count = chunks.size();
-        return plan.current(
-                () -> open().stream().map(chunk -> chunk.streamed(count)).toList(),
-                pending.underWay(),
-                deadline.nanosLeft());
+        return plan.current(this::streamed, pending.underWay(), deadline.nanosLeft());
     }
 
-    /** The plan starts from what is here: what it does not ask for need not come. */
-    private void takeBackUnwanted() {
-        pending.numbers(each -> !plan.wants(each.chunk() - from, each.partFrom(), each.partTo()))
-                .forEach(
-                        number -> {
-                            PendingRequests.Pending request = pending.get(number);
-                            chunks.get(request.chunk())
-                                    .takeBack(request.partFrom(), request.partTo());
-                            pending.retract(number);
-                            retract(number);
-                        });
+    private List<StreamedChunk> streamed() {
+        int count = chunks.size();
+        return open().stream().map(chunk -> chunk.streamed(count)).toList();
+    }
+
+    /** What the plan does not ask for any more need not come. */
+    private void takeBack(int number) {
+        PendingRequests.Pending request = pending.get(number);
+        chunks.get(request.chunk()).takeBack(request.partFrom(), request.partTo());
+        pending.retract(number);
+        retract(number);
     }
 
     /** Nothing more is worth waiting for. */
@@ -191,24 +173,25 @@ final class StreamSession implements SegmentLink.Listener {
     }
 
     /** Sends one request; false when the node cannot be reached any more. */
-    private boolean request(int index, SendOrder.Item item, long cost) {
-        ChunkIntake chunk = chunks.get(index);
+    private boolean request(StreamPace.Move.Ask ask) {
+        ChunkIntake chunk = chunks.get(ask.chunk());
         while (true) {
             try {
                 SegmentLink current = connected();
                 int number = current.register(this);
                 pending.add(
                         number,
-                        new PendingRequests.Pending(index, item.partFrom(), item.partTo(), cost));
-                chunk.request(item.partFrom(), item.partTo());
+                        new PendingRequests.Pending(
+                                ask.chunk(), ask.partFrom(), ask.partTo(), ask.bytes()));
+                chunk.request(ask.partFrom(), ask.partTo());
                 current.send(
                         new SegmentRequest(
                                 number,
                                 chunk.key(),
                                 chunk.directory().encodingId(),
-                                item.partFrom(),
-                                item.partTo(),
-                                item.partFrom() == 0,
+                                ask.partFrom(),
+                                ask.partTo(),
+                                ask.partFrom() == 0,
                                 SegmentRequest.ALL_HEADS,
                                 deadline.nanosLeft()),
                         deadline);
@@ -271,8 +254,10 @@ final class StreamSession implements SegmentLink.Listener {
     private void handle(SegmentReply reply, Payload payload) {
         long size = payload.bytes().byteSize();
         bytes += size;
+        boolean awaited = pending.isAwaited(reply.request());
         Optional<PendingRequests.Pending> of = pending.arrived(reply.request(), size, reply.last());
-        if (of.isEmpty()) {
+        // Of a request that was taken back, what comes all the same is as good.
+        if (of.isEmpty() || (!awaited && reply.status() != SegmentReply.Status.DATA)) {
             return;
         }
         PendingRequests.Pending request = of.get();

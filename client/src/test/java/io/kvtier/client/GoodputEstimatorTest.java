@@ -25,11 +25,13 @@ class GoodputEstimatorTest {
     }
 
     @Test
-    void cold_takesTheHintAndTheWindowIsSmall() {
+    void cold_takesTheHintAndTheWindowFollows() {
         assertThat(estimator.bytesPerSecond()).isEqualTo(1e6);
-        assertThat(estimator.windowBytes(now)).isEqualTo(100_000);
+        // Nothing is known: a fast link would idle, and bases are wanted in any case.
+        assertThat(estimator.windowBytes(now)).isEqualTo(4 << 20);
         estimator.hint(10_000_000);
         assertThat(estimator.bytesPerSecond()).isEqualTo(8e6);
+        assertThat(estimator.windowBytes(now)).isEqualTo(800_000);
         estimator.hint(0);
         assertThat(estimator.bytesPerSecond()).isEqualTo(8e6);
     }
@@ -53,6 +55,15 @@ class GoodputEstimatorTest {
             deliver(1e6, 1, 0);
         }
         assertThat(estimator.bytesPerSecond()).isLessThan(3e6);
+    }
+
+    @Test
+    void pipe_coversARoundTripAndTheReplyThatIsOnItsWay() {
+        estimator.roundTrip(40 * MILLI);
+        deliver(5e6, 100, 40 * MILLI);
+        // 50 ms of 5 MB/s, and a piece.
+        assertThat(estimator.pipeBytes(now)).isCloseTo(250_000 + PIECE, within(30_000L));
+        assertThat(estimator.expectedBytesPerSecond(now)).isCloseTo(5e6, within(2e5));
     }
 
     @Test
