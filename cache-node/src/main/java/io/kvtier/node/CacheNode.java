@@ -1,8 +1,10 @@
 package io.kvtier.node;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+
 import io.kvtier.config.NodeConfig;
 import io.kvtier.flight.Authenticator;
 import io.kvtier.flight.FlightNode;
@@ -21,16 +23,21 @@ import io.kvtier.storage.TieredChunkStore;
 import io.kvtier.storage.log.LogChunkStore;
 import io.kvtier.storage.log.LogStoreOptions;
 import io.kvtier.storage.log.LogSurroundings;
+import io.kvtier.storage.log.ScrubTask;
+
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
  * A running node: memory pool, two tiers, Flight service. The composition root, where a
@@ -42,6 +49,8 @@ import java.util.concurrent.TimeUnit;
 final class CacheNode implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final long PROFILE_BYTES_MAX = 1L << 30;
+    private static final long SCRUB_BYTES_PER_SECOND = 4L << 20;
+    private static final Duration SCRUB_REST = Duration.ofHours(1);
 
     private final Deque<AutoCloseable> parts = new ArrayDeque<>();
     private final NanoClock clock = NanoClock.system();
@@ -124,6 +133,7 @@ final class CacheNode implements AutoCloseable {
             throw e;
         }
         ChunkStore store = opened(new TieredChunkStore(hot, cold));
+        Supplier<JsonNode> scrubbed = scrub(cold);
         FolderProfileStore profiles =
                 new FolderProfileStore(folder.resolve("profiles"), PROFILE_BYTES_MAX);
         FlightNode flight =
@@ -134,7 +144,7 @@ final class CacheNode implements AutoCloseable {
                                         store,
                                         pool,
                                         profiles,
-                                        () -> stats(store, pool),
+                                        () -> stats(store, pool, scrubbed.get()),
                                         Authenticator.anonymous())));
         port = flight.port();
     }
@@ -182,7 +192,25 @@ final class CacheNode implements AutoCloseable {
                 usual.decodeLimits());
     }
 
-    private String stats(ChunkStore store, BlobPool pool) {
+    /** Has the log read again in the background; returns what has come of it. */
+    private Supplier<JsonNode> scrub(ChunkStore cold) {
+        if (!(cold instanceof LogChunkStore log)) {
+            return JSON::createObjectNode;
+        }
+        ScheduledExecutorService second =
+                opened(
+                        Executors.newSingleThreadScheduledExecutor(
+                                Thread.ofPlatform().name("kvtier-scrub").daemon().factory()));
+        var _ =
+                second.scheduleWithFixedDelay(
+                        new ScrubTask(log, SCRUB_BYTES_PER_SECOND, SCRUB_REST),
+                        1,
+                        1,
+                        TimeUnit.SECONDS);
+        return () -> JSON.valueToTree(log.scrubbed());
+    }
+
+    private String stats(ChunkStore store, BlobPool pool, JsonNode scrubbed) {
         StoreStats stats = store.stats();
         ObjectNode root = JSON.createObjectNode();
         root.put("endpoint", endpoint());
@@ -190,6 +218,7 @@ final class CacheNode implements AutoCloseable {
         root.put("poolMappedBytes", pool.mappedBytes());
         root.put("poolOutstandingBytes", pool.outstandingBytes());
         root.set("store", JSON.valueToTree(stats));
+        root.set("scrubbed", scrubbed);
         try {
             return JSON.writeValueAsString(root);
         } catch (JsonProcessingException e) {

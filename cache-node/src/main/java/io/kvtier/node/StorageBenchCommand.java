@@ -1,20 +1,24 @@
 package io.kvtier.node;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.node.storage.BenchRow;
 import io.kvtier.node.storage.StorageBench;
 import io.kvtier.storage.NanoClock;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** {@code kvtier bench storage}: what the layouts of the cold tier cost on a medium. */
 @Command(
@@ -101,7 +105,7 @@ final class StorageBenchCommand implements Callable<Integer> {
             lines.add(
                     String.format(
                                     Locale.ROOT,
-                                    "%-7s %-22s %13d %9s %12s %s%s%s",
+                                    "%-7s %-22s %13d %9s %12s %s%s%s%s",
                                     row.layout(),
                                     row.op(),
                                     row.chunkBytes(),
@@ -109,7 +113,8 @@ final class StorageBenchCommand implements Callable<Integer> {
                                     number("%.2f", row.writeAmplification()),
                                     number(" p99 %.2f ms", row.p99Millis()),
                                     number(" %.0f ms", row.millis()),
-                                    number(" %.0f index bytes/chunk", row.indexBytesPerChunk()))
+                                    number(" %.0f index bytes/chunk", row.indexBytesPerChunk()),
+                                    number(" %.3f hit", row.hitRatio()))
                             .stripTrailing());
         }
         return String.join(System.lineSeparator(), lines);

@@ -1,6 +1,7 @@
 package io.kvtier.node.storage;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param p99Millis of single reads, where that is what the op is for
  * @param millis of the whole, where that is
  * @param indexBytesPerChunk on the heap, where that is
+ * @param hitRatio of what was asked for, where that is
  */
 public record BenchRow(
         String layout,
@@ -24,7 +26,8 @@ public record BenchRow(
         @Nullable Double writeAmplification,
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Double p99Millis,
         @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Double millis,
-        @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Double indexBytesPerChunk) {
+        @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Double indexBytesPerChunk,
+        @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable Double hitRatio) {
     static BenchRow rate(
             String layout,
             String op,
@@ -32,15 +35,45 @@ public record BenchRow(
             double megabytesPerSecond,
             @Nullable Double writeAmplification) {
         return new BenchRow(
-                layout, op, chunkBytes, megabytesPerSecond, writeAmplification, null, null, null);
+                layout,
+                op,
+                chunkBytes,
+                megabytesPerSecond,
+                writeAmplification,
+                null,
+                null,
+                null,
+                null);
     }
 
     BenchRow withP99Millis(double p99) {
         return new BenchRow(
-                layout, op, chunkBytes, megabytesPerSecond, writeAmplification, p99, null, null);
+                layout,
+                op,
+                chunkBytes,
+                megabytesPerSecond,
+                writeAmplification,
+                p99,
+                millis,
+                indexBytesPerChunk,
+                hitRatio);
+    }
+
+    BenchRow withHitRatio(double hits) {
+        return new BenchRow(
+                layout,
+                op,
+                chunkBytes,
+                megabytesPerSecond,
+                writeAmplification,
+                p99Millis,
+                millis,
+                indexBytesPerChunk,
+                hits);
     }
 
     static BenchRow start(String op, long chunkBytes, double millis, double indexBytesPerChunk) {
-        return new BenchRow("log", op, chunkBytes, null, null, null, millis, indexBytesPerChunk);
+        return new BenchRow(
+                "log", op, chunkBytes, null, null, null, millis, indexBytesPerChunk, null);
     }
 }

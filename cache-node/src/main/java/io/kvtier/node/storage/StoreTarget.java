@@ -7,6 +7,7 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoredChunk;
+
 import java.nio.ByteBuffer;
 import java.util.SplittableRandom;
 
@@ -43,6 +44,13 @@ final class StoreTarget implements Target {
             if (chunk.blob().bytes() != value.bytes()) {
                 throw new IllegalStateException("value " + number + " has another length");
             }
+        }
+    }
+
+    /** Reads a value, if it is held. */
+    boolean getIfHeld(int number) {
+        try (StoredChunk chunk = store.open(key(number)).orElse(null)) {
+            return chunk != null;
         }
     }
 

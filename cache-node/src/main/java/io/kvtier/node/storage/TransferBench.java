@@ -2,6 +2,9 @@ package io.kvtier.node.storage;
 
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.log.LogStoreOptions;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -12,7 +15,6 @@ import java.util.Map;
 import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Puts and gets of whole values: a raw file, the log and blob files take turns, and which is first
@@ -150,7 +152,11 @@ final class TransferBench {
     }
 
     private static double median(Map<String, List<Double>> of, String name) {
-        List<Double> sorted = of.getOrDefault(name, List.of(Double.NaN)).stream().sorted().toList();
+        return median(of.getOrDefault(name, List.of(Double.NaN)));
+    }
+
+    static double median(List<Double> of) {
+        List<Double> sorted = of.stream().sorted().toList();
         int middle = sorted.size() / 2;
         return sorted.size() % 2 == 1
                 ? sorted.get(middle)

@@ -16,6 +16,8 @@ import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * The segments of a store, and the streams that fill them: what is on the medium is what is true.
@@ -42,12 +44,15 @@ final class ChunkLog {
     private final ReentrantLock flushing = new ReentrantLock();
 
     /** New values, and deaths. */
-    private final LogStream fresh = new LogStream(this);
+    private final LogStream fresh;
 
     /** What compaction keeps: values used lately, and the others, which die soon. */
-    private final LogStream warm = new LogStream(this);
+    private final LogStream warm = new LogStream(this, false);
 
-    private final LogStream cold = new LogStream(this);
+    private final LogStream cold = new LogStream(this, false);
+
+    /** New values and copies of keys that are put again and again, by class of {@link Interval}. */
+    private final List<LogStream> restless;
 
     ChunkLog(
             Path folder,
@@ -60,18 +65,38 @@ final class ChunkLog {
         this.options = options;
         this.index = index;
         this.stamps = stamps;
+        this.fresh = new LogStream(this, options.plainCleaner());
+        this.restless =
+                IntStream.range(0, options.intervalClasses())
+                        .mapToObj(each -> new LogStream(this, true))
+                        .toList();
+    }
+
+    /** Where a new value goes whose key is put at such an interval. */
+    LogStream streamOf(int interval) {
+        int found = Interval.classOf(interval, restless.size(), index.size());
+        return found < 0 ? fresh : restless.get(found);
+    }
+
+    /** Where a copy goes. */
+    LogStream streamOfCopy(int interval, boolean isWarm) {
+        int found = Interval.classOf(interval, restless.size(), index.size());
+        return found < 0 ? isWarm ? warm : cold : restless.get(found);
+    }
+
+    private Stream<LogStream> streams() {
+        return Stream.concat(Stream.of(fresh, warm, cold), restless.stream());
+    }
+
+    /** Ends all open segments. */
+    void seal() throws IOException {
+        for (LogStream each : (Iterable<LogStream>) streams()::iterator) {
+            each.seal();
+        }
     }
 
     LogStream fresh() {
         return fresh;
-    }
-
-    LogStream warm() {
-        return warm;
-    }
-
-    LogStream cold() {
-        return cold;
     }
 
     Collection<Segment> segments() {
@@ -91,6 +116,12 @@ final class ChunkLog {
     /** Bytes that puts may still fill before compaction has to give some back. */
     long freeBytes() {
         return options.bytesMax() - options.reserveBytes() - bytes.get();
+    }
+
+    void requireUnreserved() throws NoRoomException {
+        if (freeBytes() < 0) {
+            throw new NoRoomException("compaction is using the room that is reserved for it");
+        }
     }
 
     /** Bytes written since the start: records, copies, deaths and footers. */
@@ -209,7 +240,9 @@ final class ChunkLog {
             requireRescued();
             long[] killed = index.killed();
             // Deaths that survive by chance, unsynced, must not outlive what superseded the dead.
-            fresh.sync();
+            for (LogStream each : (Iterable<LogStream>) streams()::iterator) {
+                each.sync();
+            }
             List<Long> places = new ArrayList<>();
             for (long place : killed) {
                 int segment = (int) (place >>> 32);

@@ -2,73 +2,106 @@ package io.kvtier.storage.log;
 
 import io.kvtier.storage.MetaRecord;
 import io.kvtier.storage.log.SlotIndex.Held;
+import io.kvtier.storage.log.SlotIndex.Usage;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.BiConsumer;
+import java.util.random.RandomGenerator;
 import java.util.zip.CRC32C;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Gives space back: copies what lives in a segment elsewhere and removes the segment.
  *
  * <p>After Pacman (Wang et al., USENIX ATC 2022): what lives and how large it is stands in memory,
  * so nothing dead is read (4.2); values are found and moved through their slots (4.1); copies go in
- * batches, one sync for each, and then the slots change (4.3); values used lately and values about
- * to be evicted go to segments of their own (4.4). Which segment: the one with the best ratio of
- * benefit to cost, (1 − u) · age ÷ (1 + u), u being what lives of it (Rosenblum and Ousterhout, The
- * Design and Implementation of a Log-Structured File System, section 3.6).
+ * batches, one sync for each, and then the slots change (4.3); values that die at different times
+ * go to segments of their own (4.4): those whose keys are put again and again by their {@link
+ * Interval}, the others by whether they were used lately. Which segment: the one with the best
+ * ratio of benefit to cost, (1 − u) · age ÷ (1 + u), u being what lives of it (Rosenblum and
+ * Ousterhout, The Design and Implementation of a Log-Structured File System, section 3.6).
+ *
+ * <p>While puts force evictions anyway, values that nobody used lately are let go instead of
+ * copied: of a run as many bytes as were evicted since the one before it. Without evictions none.
  *
  * <p>Thread-safety: all methods; one compaction at a time.
  */
 final class Compactor {
-    private static final int PIECE_BYTES = 1 << 20;
+    private static final int PIECE_BYTES = 256 << 10;
     private static final int VICTIMS_MAX = 8;
 
     /** A segment that is fuller than this gives back too little for its copying. */
     private static final double UTILIZATION_MAX = 0.95;
 
+    /** Values used less lately than all but this part may be let go. */
+    private static final double UNUSED_SHARE = 0.125;
+
     private final ChunkLog log;
     private final SlotIndex index;
-    private final long batchBytes;
-    private final long goalBytes;
-    private final boolean separates;
-    private final BiConsumer<Held, String> onDamage;
+    private final Pace pace;
+    private final Rules rules;
+    private final Owner owner;
     private final ReentrantLock running = new ReentrantLock();
     private final ReentrantLock moving = new ReentrantLock();
     private final ByteBuffer piece = ByteBuffer.allocateDirect(PIECE_BYTES);
     private final LongAdder movedBytes = new LongAdder();
+    private final AtomicLong evictedBytes = new AtomicLong();
 
-    /** Waits between batches, if it sees fit; gets the bytes that were just copied. */
-    interface Throttle {
-        void pause(long bytes);
+    /**
+     * How it goes about it.
+     *
+     * @param goalBytes that one run tries to give back
+     * @param plain one value at a time, with a sync of its own, into the segments of new values
+     * @param random which values are asked when others were used
+     */
+    record Rules(long goalBytes, boolean plain, RandomGenerator random) {}
+
+    /** Whose values are moved. */
+    interface Owner {
+        /** Of the latest put. */
+        long generation();
+
+        /** Told of a value that was not as it should be, and why. */
+        void damaged(Held held, String what);
+
+        /** Told of a value that was let go instead of copied. */
+        void evicted();
     }
 
     private record Move(Held from, Location to) {}
 
-    /**
-     * @param batchBytes copied between two syncs
-     * @param goalBytes that one run tries to give back
-     * @param separates whether copies go to segments of their own, warm and cold apart
-     * @param onDamage told of a value that was not as it should be, and why
-     */
-    Compactor(
-            ChunkLog log,
-            SlotIndex index,
-            long batchBytes,
-            long goalBytes,
-            boolean separates,
-            BiConsumer<Held, String> onDamage) {
+    /** What a run goes by: ticks of the last use, and bytes that it may let go. */
+    private static final class Run {
+        final long warmSince;
+        final long unusedSince;
+        long allowedBytes;
+
+        Run(long[] ticks, long allowedBytes) {
+            int count = ticks.length;
+            this.warmSince = count == 0 ? 0 : ticks[count / 2];
+            this.unusedSince = count == 0 ? 0 : ticks[(int) (count * UNUSED_SHARE)];
+            this.allowedBytes = allowedBytes;
+        }
+    }
+
+    Compactor(ChunkLog log, SlotIndex index, Pace pace, Rules rules, Owner owner) {
         this.log = log;
         this.index = index;
-        this.batchBytes = batchBytes;
-        this.goalBytes = goalBytes;
-        this.separates = separates;
-        this.onDamage = onDamage;
+        this.pace = pace;
+        this.rules = rules;
+        this.owner = owner;
+    }
+
+    /** Says that a put made a value of so many bytes leave. */
+    void countEvicted(long bytes) {
+        var _ = evictedBytes.addAndGet(bytes);
     }
 
     /** Held by whoever must not see a value in two places: one batch long. */
@@ -86,14 +119,14 @@ final class Compactor {
      *
      * @return whether there was anything worth it
      */
-    boolean run(Throttle throttle) throws IOException, NoRoomException {
+    boolean run() throws IOException, NoRoomException {
         running.lock();
         try {
             List<Segment> victims = victims();
             if (victims.isEmpty()) {
                 return false;
             }
-            return evacuate(victims, throttle);
+            return evacuate(victims);
         } finally {
             running.unlock();
         }
@@ -108,47 +141,52 @@ final class Compactor {
                             .filter(each -> each.isBroken() && each.unpublished().get() == 0)
                             .toList();
             if (!broken.isEmpty()) {
-                boolean _ = evacuate(broken, bytes -> {});
+                boolean _ = evacuate(broken);
             }
         } finally {
             running.unlock();
         }
     }
 
+    /** A segment as it was when it was judged: what lives of it may die meanwhile. */
+    private record Judged(Segment segment, long gain, double score) {}
+
     private List<Segment> victims() {
-        List<Segment> order =
-                log.segments().stream()
-                        .filter(each -> each.isSettled() && utilization(each) < UTILIZATION_MAX)
-                        .sorted(Comparator.comparingDouble(this::score).reversed())
-                        .toList();
         List<Segment> victims = new ArrayList<>();
         long gain = 0;
-        for (Segment segment : order) {
-            boolean dead = segment.liveBytes() == 0;
-            if (dead || (gain < goalBytes && victims.size() < VICTIMS_MAX)) {
-                victims.add(segment);
-                gain += segment.chargedBytes() - segment.liveBytes();
+        List<Judged> order =
+                log.segments().stream()
+                        .filter(Segment::isSettled)
+                        .map(this::judge)
+                        .filter(each -> each.score() > 0)
+                        .sorted(Comparator.comparingDouble(Judged::score).reversed())
+                        .toList();
+        for (Judged each : order) {
+            boolean dead = each.score() == Double.MAX_VALUE;
+            if (dead || (gain < rules.goalBytes() && victims.size() < VICTIMS_MAX)) {
+                victims.add(each.segment());
+                gain += each.gain();
             }
         }
         return victims;
     }
 
-    private static double utilization(Segment segment) {
-        return (double) segment.liveBytes() / segment.chargedBytes();
-    }
-
-    private double score(Segment segment) {
-        double used = utilization(segment);
+    private Judged judge(Segment segment) {
+        long live = segment.liveBytes();
+        // Of its records: what start and footer take comes again with every copy.
+        double used = (double) live / (segment.writtenBytes() - RecordHead.ALIGN_BYTES);
         double age = log.lastId() - segment.id() + 1.0;
-        return used == 0 ? Double.MAX_VALUE : (1 - used) * age / (1 + used);
+        double score = used < UTILIZATION_MAX ? (1 - used) * age / (1 + used) : 0;
+        return new Judged(
+                segment, segment.chargedBytes() - live, live == 0 ? Double.MAX_VALUE : score);
     }
 
-    private boolean evacuate(List<Segment> victims, Throttle throttle)
-            throws IOException, NoRoomException {
+    private boolean evacuate(List<Segment> victims) throws IOException, NoRoomException {
         boolean removed = removeEmpty(victims);
+        Run run = new Run(index.sampleTicks(rules.random()), evictedBytes.getAndSet(0));
         for (Segment victim : victims) {
             if (victim.liveCount() > 0) {
-                boolean full = !copyAll(victim, throttle);
+                boolean full = !copyAll(victim, run);
                 removed |= removeEmpty(List.of(victim));
                 if (full) {
                     break;
@@ -172,7 +210,7 @@ final class Compactor {
     }
 
     /** Copies batch by batch; false if there was no room for all of it. */
-    private boolean copyAll(Segment victim, Throttle throttle) throws IOException {
+    private boolean copyAll(Segment victim, Run run) throws IOException {
         List<Held> held = index.heldIn(victim);
         int next = 0;
         while (next < held.size()) {
@@ -182,8 +220,9 @@ final class Compactor {
             try {
                 List<Move> moves = new ArrayList<>();
                 try {
+                    long batchBytes = rules.plain() ? 1 : pace.batchBytes();
                     while (next < held.size() && bytes < batchBytes) {
-                        Location to = copy(held.get(next));
+                        Location to = copy(held.get(next), run);
                         if (to != null) {
                             moves.add(new Move(held.get(next), to));
                             bytes += to.recordBytes();
@@ -201,7 +240,7 @@ final class Compactor {
             if (full) {
                 return false;
             }
-            throttle.pause(bytes);
+            pace.afterBatch(bytes);
         }
         return true;
     }
@@ -229,34 +268,40 @@ final class Compactor {
         }
     }
 
-    private @Nullable Location copy(Held held) throws IOException, NoRoomException {
+    private @Nullable Location copy(Held held, Run run) throws IOException, NoRoomException {
         Location from = held.location();
         if (!from.equals(index.peek(held.key()))) {
             return null; // died since
         }
+        if (from.recordBytes() <= run.allowedBytes && index.removeUnused(held, run.unusedSince)) {
+            run.allowedBytes -= from.recordBytes();
+            owner.evicted();
+            return null;
+        }
         RecordHead head = from.segment().readHead(from.offset(), from.recordBytes()).orElse(null);
         MetaRecord record = head == null ? null : Recovery.metaRecord(head).orElse(null);
         if (head == null || record == null || record.generation() != from.generation()) {
-            onDamage.accept(held, "head");
+            owner.damaged(held, "head");
             return null;
         }
-        LogStream stream = streamFor(held);
+        LogStream stream = streamFor(held, run);
         Location to =
                 stream.copy(
                         from,
                         head,
                         (target, position) -> copyBody(from, head, record, target, position));
         if (to == null) {
-            onDamage.accept(held, "value");
+            owner.damaged(held, "value");
         }
         return to;
     }
 
-    private LogStream streamFor(Held held) {
-        if (!separates) {
+    private LogStream streamFor(Held held, Run run) {
+        if (rules.plain()) {
             return log.fresh();
         }
-        return index.isWarm(held) ? log.warm() : log.cold();
+        Usage usage = index.usage(held, owner.generation());
+        return log.streamOfCopy(usage.interval(), usage.tick() > run.warmSince);
     }
 
     private boolean copyBody(
@@ -266,6 +311,7 @@ final class Compactor {
         long start = (long) from.offset() + head.headBytes();
         long done = 0;
         while (done < head.bodyBytes()) {
+            pace.yieldToReads(Math.min(PIECE_BYTES, head.bodyBytes() - done));
             piece.clear().limit((int) Math.min(PIECE_BYTES, head.bodyBytes() - done));
             try {
                 from.segment().file().read(start + done, piece);

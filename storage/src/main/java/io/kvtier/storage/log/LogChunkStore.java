@@ -2,6 +2,7 @@ package io.kvtier.storage.log;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkMeta;
@@ -11,6 +12,7 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.MetaRecord;
 import io.kvtier.storage.OverloadedException;
 import io.kvtier.storage.PutOutcome;
+import io.kvtier.storage.ScrubCounts;
 import io.kvtier.storage.StoreCounters;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoreStats;
@@ -18,6 +20,9 @@ import io.kvtier.storage.StoredChunk;
 import io.kvtier.storage.Stripes;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.WritableBlob;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -26,7 +31,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Values on disk, in an append-only log; least recently used out first.
@@ -197,6 +201,7 @@ public final class LogChunkStore implements ChunkStore {
                 if (at == null) {
                     break;
                 }
+                engine.pace().readStarts();
                 try {
                     StoredChunk chunk = read(key, at);
                     counters.hits.increment();
@@ -204,6 +209,7 @@ public final class LogChunkStore implements ChunkStore {
                 } catch (CorruptChunkException e) {
                     quarantine(key, at, MemorySegment.NULL, e);
                 } finally {
+                    engine.pace().readEnds();
                     at.segment().release();
                 }
             }
@@ -310,6 +316,31 @@ public final class LogChunkStore implements ChunkStore {
     /** What the store did to its medium since it was opened. */
     public LogTraffic traffic() {
         return engine.traffic();
+    }
+
+    /**
+     * Reads some of what is held again, from where the last call ended, and quarantines what is
+     * damaged; counts as no use.
+     *
+     * @param bytesMax to read, about: one value more at most
+     * @return bytes that were read; 0 at the end of a pass over all values
+     */
+    public long scrub(long bytesMax) {
+        gate.readLock().lock();
+        try {
+            requireOpen();
+            return engine.scrubber().scrub(bytesMax);
+        } catch (IOException e) {
+            throw new UnavailableException(
+                    "log in " + options.folder() + " cannot be read: " + e + "; check the disk", e);
+        } finally {
+            gate.readLock().unlock();
+        }
+    }
+
+    /** What {@link #scrub} has read so far. */
+    public ScrubCounts scrubbed() {
+        return engine.scrubber().counts();
     }
 
     LogEngine engine() {

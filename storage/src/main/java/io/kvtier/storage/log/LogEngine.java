@@ -7,6 +7,13 @@ import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.log.IndexDatabase.LostException;
 import io.kvtier.storage.log.SlotIndex.Held;
+
+import jdk.nio.mapmode.ExtendedMapMode;
+
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -17,16 +24,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Locale;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import jdk.nio.mapmode.ExtendedMapMode;
-import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * What turns a {@link LogChunkStore}'s wishes into appends: makes room, by eviction and compaction,
@@ -40,12 +40,10 @@ final class LogEngine {
     private static final String PART = "log";
     private static final int ROOM_ATTEMPTS_MAX = 64;
     private static final int PROBE_BYTES_MAX = 4 << 20;
-    static final long BATCH_BYTES_MIN = 1L << 20;
-    static final long BATCH_BYTES_MAX = 32L << 20;
     private static final int CHECKPOINT_SEGMENTS = 16;
 
-    /** What compaction may take of the medium's rate while nobody waits for it. */
-    private static final double COMPACTION_SHARE = 0.5;
+    /** Segments of free room below which compaction starts, in a log of many. */
+    private static final int TIGHT_SEGMENTS = 2;
 
     private final LogStoreOptions options;
     private final LogSurroundings surroundings;
@@ -54,15 +52,14 @@ final class LogEngine {
     private final FileChannel lockFile;
     private final IndexKeeper keeper;
     private final WriteGate writes;
-    private final MediumRates rates;
+    private final Pace pace;
     private final SlotIndex index;
     private final ChunkLog chunks;
     private final Compactor compactor;
+    private final LogScrubber scrubber;
     private final AtomicLong generation = new AtomicLong();
     private final AtomicBoolean scheduled = new AtomicBoolean();
-    private final AtomicInteger waiting = new AtomicInteger();
     private final ReentrantLock maintaining = new ReentrantLock();
-    private final Condition noHurry = maintaining.newCondition();
     private volatile boolean closed;
 
     /** Opens the folder and reads it back. */
@@ -109,20 +106,16 @@ final class LogEngine {
         long start = clock.nanoTime();
         Path path = folder.makePart(PART);
         Medium medium = given == null ? mediumOf(path) : given;
-        this.rates = measure(medium, path);
+        this.pace = new Pace(measure(medium, path));
         Recovered recovered = recover(path, medium);
         this.index = recovered.index();
         this.chunks = recovered.chunks();
-        this.compactor =
-                new Compactor(
-                        chunks,
-                        index,
-                        options.plainCleaner()
-                                ? 1
-                                : rates.batchBytes(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
-                        options.segmentBytes(),
-                        !options.plainCleaner(),
-                        this::setAside);
+        Compactor.Rules rules =
+                new Compactor.Rules(
+                        options.segmentBytes(), options.plainCleaner(), surroundings.random());
+        Compactor.Owner owner = owner();
+        this.compactor = new Compactor(chunks, index, pace, rules, owner);
+        this.scrubber = new LogScrubber(chunks, index, pace, owner);
         log.info(
                 "store open folder={} entries={} bytes={} millis={}",
                 path,
@@ -159,8 +152,35 @@ final class LogEngine {
         }
     }
 
+    private Compactor.Owner owner() {
+        return new Compactor.Owner() {
+            @Override
+            public long generation() {
+                return generation.get();
+            }
+
+            @Override
+            public void damaged(Held held, String what) {
+                setAside(held, what);
+            }
+
+            @Override
+            public void evicted() {
+                counters.evicted.increment();
+            }
+        };
+    }
+
     SlotIndex index() {
         return index;
+    }
+
+    Pace pace() {
+        return pace;
+    }
+
+    LogScrubber scrubber() {
+        return scrubber;
     }
 
     long nextGeneration() {
@@ -235,17 +255,19 @@ final class LogEngine {
     }
 
     private boolean evict() {
-        boolean evicted = index.removeOldest();
-        if (evicted) {
+        int recordBytes = index.removeOldest();
+        if (recordBytes > 0) {
             counters.evicted.increment();
+            compactor.countEvicted(recordBytes);
         }
-        return evicted;
+        return recordBytes > 0;
     }
 
     private Location appendSomewhere(StoreKey key, long number, ByteBuffer meta, ByteBuffer body) {
+        int interval = index.intervalWith(key, number);
         for (int attempt = 0; attempt < ROOM_ATTEMPTS_MAX; attempt++) {
             try {
-                return chunks.fresh()
+                return chunks.streamOf(interval)
                         .append(key, number, meta.duplicate(), body.duplicate(), false);
             } catch (IOException e) {
                 throw writes.fail(e);
@@ -258,9 +280,8 @@ final class LogEngine {
 
     /** Compacts while a put waits; where that gives back nothing, more has to die. */
     private void compactNow() {
-        int _ = waiting.incrementAndGet();
+        pace.putWaits();
         try {
-            hurry();
             boolean gained = compact();
             long goal = index.bytes() - options.segmentBytes();
             boolean more = !gained;
@@ -268,14 +289,14 @@ final class LogEngine {
                 more = evict();
             }
         } finally {
-            int _ = waiting.decrementAndGet();
+            pace.putGoesOn();
         }
     }
 
     /** Compacts once, whether or not room is scarce; false if there was nothing to gain. */
     boolean compact() {
         try {
-            return compactor.run(bytes -> {});
+            return compactor.run();
         } catch (NoRoomException e) {
             return false;
         } catch (IOException e) {
@@ -315,7 +336,8 @@ final class LogEngine {
 
     private void setAside(Held held, String what) {
         if (index.remove(held.key(), held.location())) {
-            String why = "key=" + held.key() + " where=" + what + " found by compaction";
+            String why =
+                    "key=" + held.key() + " where=" + what + " found while nobody asked for it";
             setAside(held.key(), held.location().generation(), MemorySegment.NULL, why);
         }
     }
@@ -333,7 +355,9 @@ final class LogEngine {
 
     private boolean isTight() {
         long slack = options.bytesMax() - options.reserveBytes() - options.liveBytesMax();
-        return chunks.freeBytes() < slack / 4;
+        // Room that is kept free is room in which dead bytes might have gathered.
+        long enough = Math.max(slack / 16, TIGHT_SEGMENTS * options.segmentBytes());
+        return chunks.freeBytes() < Math.min(slack / 4, enough);
     }
 
     private boolean isCheckpointDue() {
@@ -346,7 +370,7 @@ final class LogEngine {
         try {
             boolean gained = true;
             while (gained && isTight() && !closed && !writes.isShut()) {
-                gained = compactor.run(this::pause);
+                gained = compactor.run();
             }
             if (isCheckpointDue() && !closed) {
                 keeper.checkpoint(chunks, index, generation.get(), false);
@@ -361,40 +385,14 @@ final class LogEngine {
         }
     }
 
-    /** Leaves the medium to others for as long as the copying took of it. */
-    private void pause(long bytes) {
-        double seconds = bytes / rates.writeBytesPerSecond() * (1 / COMPACTION_SHARE - 1);
-        long nanos = (long) (seconds * TimeUnit.SECONDS.toNanos(1));
-        try {
-            while (nanos > 0 && waiting.get() == 0 && !closed) {
-                nanos = noHurry.awaitNanos(nanos);
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private void hurry() {
-        // Held for the whole of a maintenance run, but not while that pauses.
-        if (maintaining.tryLock()) {
-            try {
-                noHurry.signalAll();
-            } finally {
-                maintaining.unlock();
-            }
-        }
-    }
-
     /** Writes down where everything is, and lets go of all files. */
     void close() {
         closed = true;
+        pace.close();
         maintaining.lock();
         try {
-            noHurry.signalAll();
             try {
-                chunks.fresh().seal();
-                chunks.warm().seal();
-                chunks.cold().seal();
+                chunks.seal();
             } catch (IOException e) {
                 log.warn("last segments stay open cause={}", e.toString());
             }

@@ -1,6 +1,7 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.InvalidRequestException;
+
 import java.nio.file.Path;
 import java.time.Duration;
 
@@ -30,10 +31,13 @@ public record LogStoreOptions(
         boolean plainCleaner) {
     private static final long SEGMENT_BYTES_MIN = 64L << 10;
     private static final long SEGMENT_BYTES_MAX = 64L << 20;
-    private static final int SEGMENTS = 64;
+    private static final int SEGMENTS = 128;
 
-    /** Segments that only compaction may open: its two streams, and deaths. */
+    /** Segments that only compaction may open: warm and cold copies, and deaths. */
     private static final int RESERVED_SEGMENTS = 3;
+
+    /** From so many segments on, values are told apart by how often their keys are put. */
+    private static final int SEGMENTS_FOR_CLASSES = 256;
 
     /** Checks that the limits fit each other. */
     public LogStoreOptions {
@@ -129,13 +133,29 @@ public record LogStoreOptions(
                 true);
     }
 
+    /**
+     * Classes of {@link Interval} that have segments of their own. Each keeps one open, which is a
+     * part of the free tenth: in logs of few segments they would cost more than they bring.
+     */
+    int intervalClasses() {
+        long segments = bytesMax / segmentBytes;
+        if (plainCleaner || segments < SEGMENTS_FOR_CLASSES) {
+            return 0;
+        }
+        return segments < 2 * SEGMENTS_FOR_CLASSES ? 2 : 4;
+    }
+
+    private long reservedSegments() {
+        return (long) RESERVED_SEGMENTS + intervalClasses();
+    }
+
     /** What compaction may need on top of what puts may fill. */
     long reserveBytes() {
-        return RESERVED_SEGMENTS * segmentBytes;
+        return reservedSegments() * segmentBytes;
     }
 
     /** Bytes of records that may live at once: nine tenths, less what is open or reserved. */
     public long liveBytesMax() {
-        return Math.min(bytesMax / 10 * 9, bytesMax - (RESERVED_SEGMENTS + 3) * segmentBytes);
+        return Math.min(bytesMax / 10 * 9, bytesMax - (reservedSegments() + 3) * segmentBytes);
     }
 }

@@ -2,12 +2,14 @@ package io.kvtier.storage.log;
 
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.log.RecordHead.Kind;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Appends to one segment after another: the values that belong together because they are likely to
@@ -23,6 +25,7 @@ final class LogStream {
     private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(RecordHead.ALIGN_BYTES);
 
     private final ChunkLog log;
+    private final boolean shared;
     private final ReentrantLock lock = new ReentrantLock();
     private List<Footer.Entry> entries = new ArrayList<>();
     private @Nullable Segment active;
@@ -32,8 +35,13 @@ final class LogStream {
         boolean write(SegmentFile target, long position) throws IOException;
     }
 
-    LogStream(ChunkLog log) {
+    /**
+     * @param shared whether puts and copies meet in it: then puts must not fill what compaction
+     *     opened of the room that is set aside for it
+     */
+    LogStream(ChunkLog log, boolean shared) {
         this.log = log;
+        this.shared = shared;
     }
 
     /**
@@ -155,6 +163,9 @@ final class LogStream {
 
     private Segment withRoom(long recordBytes, boolean reserved)
             throws IOException, NoRoomException {
+        if (shared && !reserved) {
+            log.requireUnreserved();
+        }
         Segment segment = active;
         if (segment != null && !segment.isBroken()) {
             long end = segment.writtenBytes() + recordBytes + Footer.bytes(entries.size() + 1L);

@@ -1,6 +1,7 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.NanoClock;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,7 +37,7 @@ public record MediumReport(
                     rates.writeBytesPerSecond() / 1e6,
                     rates.readBytesPerSecond() / 1e6,
                     rates.syncNanos() / 1e3,
-                    rates.batchBytes(LogEngine.BATCH_BYTES_MIN, LogEngine.BATCH_BYTES_MAX));
+                    rates.batchBytes(Pace.BATCH_BYTES_MIN, Pace.BATCH_BYTES_MAX));
         } finally {
             Files.delete(own);
         }

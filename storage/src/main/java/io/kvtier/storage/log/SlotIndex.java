@@ -1,7 +1,11 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.StoreKey;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -9,7 +13,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
+import java.util.random.RandomGenerator;
+import java.util.stream.LongStream;
 
 /**
  * What the log holds, in memory: a slot for every value, in order of use, and for every segment the
@@ -22,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Thread-safety: all methods; one lock, held for no more than a walk over one segment's slots.
  */
 final class SlotIndex {
+    private static final int SAMPLES = 64;
+
     /* design
      * A record dies when its value is replaced, removed, evicted, moved or found bad. That is known
      * here at once, and on the medium once a deaths record names it. Until then the place of the
@@ -42,6 +49,9 @@ final class SlotIndex {
 
     /** A value, and the slot that says so. */
     record Held(int slot, StoreKey key, Location location) {}
+
+    /** When a value was used last, and the code of the {@link Interval} at which it is put. */
+    record Usage(long tick, int interval) {}
 
     /** A slot as the database keeps it. */
     record Row(StoreKey key, int segment, int offset, int recordBytes, long generation, long tick) {
@@ -99,6 +109,7 @@ final class SlotIndex {
                 slot = slots.add(key);
                 slots.setDirty(slot, false);
             } else {
+                slots.setInterval(slot, blended(slot, location.generation()));
                 kill(slot);
                 slots.touch(slot);
             }
@@ -124,16 +135,17 @@ final class SlotIndex {
         }
     }
 
-    /** Lets the least recently used value die; false if there is none. */
-    boolean removeOldest() {
+    /** Lets the least recently used value die; returns the bytes of its record, 0 for none. */
+    int removeOldest() {
         lock.lock();
         try {
             int slot = slots.oldest();
             if (slot == Slots.NONE) {
-                return false;
+                return 0;
             }
+            int recordBytes = slots.recordBytes(slot);
             drop(slot);
-            return true;
+            return recordBytes;
         } finally {
             lock.unlock();
         }
@@ -176,7 +188,7 @@ final class SlotIndex {
         }
     }
 
-    /** What lives in a segment, now. */
+    /** What lives in a segment, now, in the order in which it lies there. */
     List<Held> heldIn(Segment segment) {
         lock.lock();
         try {
@@ -184,21 +196,69 @@ final class SlotIndex {
             for (int slot : slots.inSegment(segment)) {
                 held.add(new Held(slot, slots.key(slot), location(slot)));
             }
+            held.sort(Comparator.comparingInt(each -> each.location().offset()));
             return held;
         } finally {
             lock.unlock();
         }
     }
 
-    /** The middle of the ticks in use: what was used after it is of the warmer half. */
-    boolean isWarm(Held held) {
+    /** What is known of how often a key is put: with a put of this generation, if it is held. */
+    int intervalWith(StoreKey key, long generation) {
         lock.lock();
         try {
-            long start = slots.oldest() == Slots.NONE ? 0 : slots.tick(slots.oldest());
-            return slots.tick(held.slot()) > start + (tick - start) / 2;
+            int slot = slots.find(key);
+            return slot == Slots.NONE ? Interval.UNKNOWN : blended(slot, generation);
         } finally {
             lock.unlock();
         }
+    }
+
+    /** The same of a value that has lasted until this generation, and when it was used. */
+    Usage usage(Held held, long generation) {
+        lock.lock();
+        try {
+            int known = slots.interval(held.slot());
+            long age = Math.max(1, generation - held.location().generation());
+            int interval = known == Interval.UNKNOWN ? known : Math.max(known, Interval.code(age));
+            return new Usage(slots.tick(held.slot()), interval);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Ticks of values chosen at random, ascending; not many, and none if there are no values. */
+    long[] sampleTicks(RandomGenerator random) {
+        lock.lock();
+        try {
+            return LongStream.range(0, 4 * SAMPLES)
+                    .map(each -> slots.randomTick(random))
+                    .filter(found -> found >= 0)
+                    .limit(SAMPLES)
+                    .sorted()
+                    .toArray();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Lets a value die that was not used since a tick, if it still lies where it was seen. */
+    boolean removeUnused(Held held, long since) {
+        lock.lock();
+        try {
+            boolean unused = isAt(held.slot(), held.location()) && slots.tick(held.slot()) < since;
+            if (unused) {
+                drop(held.slot());
+            }
+            return unused;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private int blended(int slot, long generation) {
+        long puts = Math.max(1, generation - slots.generation(slot));
+        return Interval.blend(slots.interval(slot), puts);
     }
 
     void addSegment(Segment segment) {

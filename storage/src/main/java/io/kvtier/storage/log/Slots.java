@@ -1,11 +1,14 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.StoreKey;
+
+import org.jspecify.annotations.Nullable;
+
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
+import java.util.random.RandomGenerator;
 
 /**
  * The memory of a {@link SlotIndex}: slots of {@value #WORDS} words in pages, found through a hash
@@ -37,6 +40,11 @@ final class Slots {
     private static final int ORDER = 9;
     private static final int SEGMENT_LIST = 10;
     private static final int USED = 11;
+
+    /** In the word of use: one bit dirty, eight of the interval's code, the tick above them. */
+    private static final int INTERVAL_SHIFT = 1;
+
+    private static final int TICK_SHIFT = 9;
 
     private final long seed;
     private final List<long[]> pages = new ArrayList<>();
@@ -90,6 +98,7 @@ final class Slots {
         }
         int bucket = bucket(key);
         set(slot, SIZE_AND_CHAIN, pack(0, buckets[bucket]));
+        set(slot, USED, 0);
         buckets[bucket] = slot;
         size++;
         linkNewest(slot);
@@ -148,11 +157,21 @@ final class Slots {
 
     /** When it was last used, in uses of the store. */
     long tick(int slot) {
-        return get(slot, USED) >>> 1;
+        return get(slot, USED) >>> TICK_SHIFT;
     }
 
     void setTick(int slot, long tick) {
-        set(slot, USED, tick << 1 | (get(slot, USED) & 1));
+        set(slot, USED, tick << TICK_SHIFT | (get(slot, USED) & ((1 << TICK_SHIFT) - 1)));
+    }
+
+    /** The {@link Interval} between its puts, as a code. */
+    int interval(int slot) {
+        return (int) get(slot, USED) >>> INTERVAL_SHIFT & Interval.CODE_MAX;
+    }
+
+    void setInterval(int slot, int code) {
+        long rest = get(slot, USED) & ~((long) Interval.CODE_MAX << INTERVAL_SHIFT);
+        set(slot, USED, rest | (long) code << INTERVAL_SHIFT);
     }
 
     /** Whether the database has to hear of it. */
@@ -161,7 +180,7 @@ final class Slots {
     }
 
     void setDirty(int slot, boolean dirty) {
-        set(slot, USED, tick(slot) << 1 | (dirty ? 1 : 0));
+        set(slot, USED, (get(slot, USED) & ~1L) | (dirty ? 1 : 0));
     }
 
     /** The least recently used slot. */
@@ -174,6 +193,12 @@ final class Slots {
             unlinkOrder(slot);
             linkNewest(slot);
         }
+    }
+
+    /** The tick of a slot chosen at random, or -1 where that one is free. */
+    long randomTick(RandomGenerator random) {
+        int slot = random.nextInt(Math.max(1, used));
+        return used == 0 || generation(slot) == 0 ? -1 : tick(slot);
     }
 
     /** Puts all slots in the order of their ticks and numbers these anew; returns the last. */

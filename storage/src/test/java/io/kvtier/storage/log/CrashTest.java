@@ -2,6 +2,7 @@ package io.kvtier.storage.log;
 
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.storage.BlobPool;
@@ -10,6 +11,11 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.OverloadedException;
 import io.kvtier.storage.TestChunks;
 import io.kvtier.storage.UnavailableException;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,9 +25,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /**
  * The power goes at any operation of the medium, over and over on the same files: what was
@@ -30,6 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class CrashTest {
     private static final long BYTES_MAX = 1L << 20;
+    private static final int MANY_SEGMENTS_BYTES = 96 << 10;
     private static final int KEYS = 20;
     private static final int HOT_KEYS = 5;
     private static final int CRASHES = 200;
@@ -44,6 +48,10 @@ class CrashTest {
     private final Map<Integer, Set<Integer>> allowed = new HashMap<>();
     private final Map<Integer, Integer> qualities = new HashMap<>();
     private FaultyMedium medium = new FaultyMedium(0);
+
+    /** Whether the log has segments enough to tell values apart by how often they are put. */
+    private boolean manySegments;
+
     private long moved;
     private int crashes;
 
@@ -55,6 +63,10 @@ class CrashTest {
 
     @Test
     void crash_atRandomPointsOfCompaction_losesNothingAndResurrectsNothing() throws IOException {
+        crashInCompaction();
+    }
+
+    private void crashInCompaction() throws IOException {
         for (int cycle = 0; crashes < CRASHES; cycle++) {
             LogChunkStore store = open(cycle);
             int steps = 5 + random.nextInt(15);
@@ -78,6 +90,21 @@ class CrashTest {
             }
             crash(store);
         }
+    }
+
+    /** Puts and copies meet in the same segments. */
+    @Test
+    void crash_valuesToldApartByInterval_losesNothingAndResurrectsNothing() throws IOException {
+        manySegments = true;
+        crashInCompaction();
+    }
+
+    private LogStoreOptions options() {
+        LogStoreOptions usual = LogStoreOptions.of(folder, BYTES_MAX);
+        return manySegments
+                ? LogStoreOptions.of(folder, 512L * MANY_SEGMENTS_BYTES)
+                        .withSegmentBytes(MANY_SEGMENTS_BYTES)
+                : usual;
     }
 
     /**
@@ -165,7 +192,7 @@ class CrashTest {
             Logs.deleteTree(folder.resolve("index"));
         }
         medium = new FaultyMedium(random.nextLong());
-        LogStoreOptions options = LogStoreOptions.of(folder, BYTES_MAX);
+        LogStoreOptions options = options();
         if (random.nextInt(4) == 0) {
             crashWhileOpening(options);
         }
