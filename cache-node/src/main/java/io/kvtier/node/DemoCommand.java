@@ -85,7 +85,8 @@ final class DemoCommand implements Callable<Integer> {
                                 usual.storage().layout(),
                                 256L << 20,
                                 1L << 30),
-                        usual.limits());
+                        usual.limits(),
+                        usual.cluster());
         try (Arena arena = Arena.ofShared();
                 CacheNode node = CacheNode.start(config)) {
             progress("node on " + node.endpoint());

@@ -4,10 +4,13 @@ import java.io.IOException;
 import java.io.StringReader;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
+import java.lang.reflect.Type;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -26,6 +29,7 @@ import org.yaml.snakeyaml.nodes.MappingNode;
 import org.yaml.snakeyaml.nodes.Node;
 import org.yaml.snakeyaml.nodes.NodeTuple;
 import org.yaml.snakeyaml.nodes.ScalarNode;
+import org.yaml.snakeyaml.nodes.SequenceNode;
 
 /**
  * Reads a node's YAML file into a {@link NodeConfig}, strictly: an unknown or repeated key, a wrong
@@ -38,6 +42,7 @@ public final class ConfigReader {
      */
     private static final int FILE_BYTES_MAX = 1 << 20;
     private static final int SUGGESTION_DISTANCE_MAX = 3;
+    private static final int LIST_MAX = 64;
 
     private final String file;
 
@@ -120,6 +125,9 @@ public final class ConfigReader {
         if (ofDefaults instanceof Record nested) {
             return bindNested(nested, node, at);
         }
+        if (ofDefaults instanceof List) {
+            return bindList(component, node, at);
+        }
         Class<?> type = component.getType();
         String wanted = ", expected " + Scalars.expected(type);
         if (!(node instanceof ScalarNode scalar)) {
@@ -132,6 +140,30 @@ public final class ConfigReader {
     @SuppressWarnings("unchecked") // a record's class is the class of its defaults
     private <T extends Record> T bindNested(T defaults, Node node, String path) {
         return bind((Class<T>) defaults.getClass(), defaults, node, path);
+    }
+
+    /** A list of records, each of which has its defaults from a static {@code defaults()}. */
+    private List<Record> bindList(RecordComponent component, Node node, String path) {
+        Type list = component.getGenericType();
+        Class<?> type = (Class<?>) ((ParameterizedType) list).getActualTypeArguments()[0];
+        if (!(node instanceof SequenceNode sequence)) {
+            throw error(
+                    node, path, "got " + describe(node) + ", expected a list of " + names(type));
+        }
+        if (sequence.getValue().size() > LIST_MAX) {
+            throw error(node, path, "the list is longer than " + LIST_MAX);
+        }
+        Record defaults;
+        try {
+            defaults = (Record) type.getMethod("defaults").invoke(null);
+        } catch (ReflectiveOperationException e) {
+            throw new LinkageError(type + " has no static defaults()", e);
+        }
+        List<Record> out = new ArrayList<>();
+        for (Node each : sequence.getValue()) {
+            out.add(bindNested(defaults, each, path + "[" + out.size() + "]"));
+        }
+        return out;
     }
 
     private <T extends Record> T construct(

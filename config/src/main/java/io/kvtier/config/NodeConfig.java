@@ -11,8 +11,9 @@ import java.time.Duration;
  * @param listen where clients connect
  * @param storage what is kept, and where
  * @param limits what one client or all together may ask for
+ * @param cluster which others it works with
  */
-public record NodeConfig(Listen listen, Storage storage, Limits limits) {
+public record NodeConfig(Listen listen, Storage storage, Limits limits, ClusterConfig cluster) {
     private static final long MIB = 1L << 20;
     private static final long GIB = 1L << 30;
 
@@ -96,7 +97,7 @@ public record NodeConfig(Listen listen, Storage storage, Limits limits) {
         return new NodeConfig(
                 new Listen("127.0.0.1", 7420),
                 new Storage(Path.of("kvtier-data"), Layout.BLOB, GIB, 16 * GIB),
-                new Limits(
-                        16 * MIB, GIB, 256 * MIB, Duration.ofSeconds(2), Duration.ofSeconds(30)));
+                new Limits(16 * MIB, GIB, 256 * MIB, Duration.ofSeconds(2), Duration.ofSeconds(30)),
+                ClusterConfig.defaults());
     }
 }

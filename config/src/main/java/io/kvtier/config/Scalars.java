@@ -37,6 +37,11 @@ final class Scalars {
                     ? Optional.of(Integer.parseInt(text))
                     : Optional.empty();
         }
+        if (type == boolean.class) {
+            return text.equals("true") || text.equals("false")
+                    ? Optional.of(Boolean.parseBoolean(text))
+                    : Optional.empty();
+        }
         if (type == long.class) {
             return scaled(SIZE.matcher(text), BYTES, "B").map(bytes -> bytes);
         }
@@ -56,6 +61,9 @@ final class Scalars {
     static String expected(Class<?> type) {
         if (type == int.class) {
             return "a whole number";
+        }
+        if (type == boolean.class) {
+            return "true or false";
         }
         if (type == long.class) {
             return "a size such as 512MiB (B, KiB, MiB, GiB, TiB)";

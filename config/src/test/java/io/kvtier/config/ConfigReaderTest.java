@@ -45,7 +45,8 @@ class ConfigReaderTest {
                 .hasMessage(
                         "node.yaml:2:3: storage.hotbyte: unknown key, did you mean 'hotBytes'?");
         refused("strage: {}\n").hasMessageContaining("did you mean 'storage'?");
-        refused("zebra: 1\n").hasMessageContaining("expected one of [listen, storage, limits]");
+        refused("zebra: 1\n")
+                .hasMessageContaining("expected one of [listen, storage, limits, cluster]");
     }
 
     @Test
@@ -56,6 +57,38 @@ class ConfigReaderTest {
         refused("limits:\n  idle: 30\n").hasMessageContaining("a time such as 2s");
         refused("storage: 5\n").hasMessageContaining("got '5', expected keys [directory");
         refused("storage:\n  directory: [a]\n").hasMessageContaining("got a list");
+    }
+
+    @Test
+    void parse_voters_areAListOfRecords() {
+        ClusterConfig cluster =
+                parse(
+                                "cluster: {node: b, voters: [{node: a, port: 1}, {node: b, port:"
+                                        + " 2}, {node: c, controlPort: 9000}]}")
+                        .cluster();
+        assertThat(cluster.voters())
+                .containsExactly(
+                        new ClusterConfig.Voter("a", "127.0.0.1", 1, 7500),
+                        new ClusterConfig.Voter("b", "127.0.0.1", 2, 7500),
+                        new ClusterConfig.Voter("c", "127.0.0.1", 7420, 9000));
+        assertThat(cluster.self()).contains(cluster.voters().get(1));
+        assertThat(cluster.isClustered()).isTrue();
+    }
+
+    @Test
+    void parse_cluster_saysWhatDoesNotFit() {
+        refused("cluster: {node: a, voters: 5}")
+                .hasMessage(
+                        "node.yaml:1:28: cluster.voters: got '5', expected a list of [node, host,"
+                                + " port, controlPort]");
+        refused("cluster: {node: a, voters: [{port: 0}]}")
+                .hasMessage("node.yaml:1:36: cluster.voters[0].port: got 0, expected 1..65535");
+        refused("cluster: {node: a, voters: [{node: a}, {node: b}]}")
+                .hasMessage("node.yaml:1:28: cluster.voters: got 2, expected 1, 3 or 5");
+        refused("cluster: {node: a}").hasMessageContaining("both a name and voters, or neither");
+        refused("cluster: {iKnowItIsPlaintext: yes}")
+                .hasMessageContaining("got 'yes', expected true or false");
+        refused("cluster: {timeout: 1s}").hasMessageContaining("three times the heartbeat");
     }
 
     @Test

@@ -5,9 +5,16 @@ import io.kvtier.codec.frame.FrameHeader;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.CancelRequest;
 import io.kvtier.codec.wire.ChunkDirectory;
+import io.kvtier.codec.wire.ClusterMap;
+import io.kvtier.codec.wire.ControlReply;
+import io.kvtier.codec.wire.ControlRequest;
 import io.kvtier.codec.wire.GetTicket;
+import io.kvtier.codec.wire.GroupLookup;
+import io.kvtier.codec.wire.Heartbeat;
 import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
+import io.kvtier.codec.wire.Member;
+import io.kvtier.codec.wire.MemberCommand;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
@@ -18,6 +25,7 @@ import io.kvtier.codec.wire.StreamRequest;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** Messages of every type, and one way to write and read them all. */
 public final class Messages {
@@ -49,7 +57,44 @@ public final class Messages {
             out.add(SegmentReply.end(9, status, encoding, "é: " + status));
         }
         out.add(new GetTicket(namespace, 250_000_000, 1_000_000, 3, keys));
+        out.addAll(ofTheCluster(namespace, keys));
         return out;
+    }
+
+    private static List<Record> ofTheCluster(Digest namespace, List<Digest> keys) {
+        List<Record> out = new ArrayList<>();
+        out.add(ClusterMap.alone());
+        out.add(new ClusterMap(5, 0, 3, 2048, List.of()));
+        out.add(map());
+        out.add(new Heartbeat(5, 77, false, "node-1", "10.0.0.1:7420", "rack-2", 100));
+        out.add(new Heartbeat(0, 0, true, "b", "[::1]:7420", "", 1));
+        for (MemberCommand.Verb verb : MemberCommand.Verb.values()) {
+            out.add(new MemberCommand(verb, "node-1"));
+        }
+        ControlReply.Status done = ControlReply.Status.DONE;
+        out.add(new ControlReply(done, "10.0.0.1:7420", "", Optional.of(map())));
+        ControlReply.Status refused = ControlReply.Status.REFUSED;
+        out.add(new ControlReply(refused, "", "nö: no such node", Optional.empty()));
+        out.add(new GroupLookup(namespace, List.of(keys, List.of(), keys.subList(1, 2))));
+        return out;
+    }
+
+    /** A map with a member in every state. */
+    public static ClusterMap map() {
+        List<Member> members = new ArrayList<>();
+        for (Member.State state : Member.State.values()) {
+            int share = state == Member.State.UP ? 100 : 25 * state.ordinal();
+            String id = "node-" + state.ordinal();
+            members.add(
+                    new Member(
+                            id,
+                            "10.0.0." + state.ordinal() + ":7420",
+                            state.ordinal() == 3 ? "" : "rack-" + state.ordinal() % 2,
+                            100,
+                            state,
+                            List.of(share, 100)));
+        }
+        return new ClusterMap(0x0102030405060708L, 77, 2, 2048, members);
     }
 
     /** Directories of the sample frames, the first one cut. */
@@ -73,6 +118,10 @@ public final class Messages {
             case StreamRequest m -> m.toBytes();
             case SegmentReply m -> m.toBytes();
             case GetTicket m -> m.toBytes();
+            case ClusterMap m -> m.toBytes();
+            case ControlRequest m -> m.toBytes();
+            case ControlReply m -> m.toBytes();
+            case GroupLookup m -> m.toBytes();
             default -> throw new AssertionError("no message: " + message);
         };
     }
@@ -90,6 +139,10 @@ public final class Messages {
             case 6, 7 -> (Record) StreamRequest.parse(in);
             case 8 -> SegmentReply.parse(in);
             case 9 -> GetTicket.parse(in);
+            case 11 -> ClusterMap.parse(in);
+            case 12, 13 -> (Record) ControlRequest.parse(in);
+            case 14 -> ControlReply.parse(in);
+            case 15 -> GroupLookup.parse(in);
             default -> throw new InvalidRequestException("message type is " + type);
         };
     }

@@ -7,6 +7,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
@@ -39,6 +40,7 @@ final class Json {
             case byte[] bytes -> quote(HexFormat.of().formatHex(bytes));
             case Number number -> number.toString();
             case Boolean truth -> truth.toString();
+            case Optional<?> maybe -> maybe.map(it -> render(it, indent)).orElse("null");
             case Record components -> render(fields(components), indent);
             case List<?> list -> {
                 List<String> items = new ArrayList<>();

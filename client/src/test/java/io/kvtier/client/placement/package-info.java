@@ -1,0 +1,4 @@
+@NullMarked
+package io.kvtier.client.placement;
+
+import org.jspecify.annotations.NullMarked;
