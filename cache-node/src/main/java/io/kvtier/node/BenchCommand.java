@@ -29,6 +29,7 @@ import picocli.CommandLine.Option;
             StorageBenchCommand.class,
             MediaBenchCommand.class,
             MethodsBenchCommand.class,
+            PlacementBenchCommand.class,
             CommandLine.HelpCommand.class
         })
 final class BenchCommand {

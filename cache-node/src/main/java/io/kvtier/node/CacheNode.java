@@ -4,12 +4,14 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-
+import io.kvtier.config.ClusterConfig;
 import io.kvtier.config.NodeConfig;
 import io.kvtier.flight.Authenticator;
+import io.kvtier.flight.ControlService;
 import io.kvtier.flight.FlightNode;
 import io.kvtier.flight.FlightOptions;
 import io.kvtier.flight.FolderProfileStore;
+import io.kvtier.node.control.ControlPlane;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.BlobPoolOptions;
 import io.kvtier.storage.ChunkStore;
@@ -24,7 +26,6 @@ import io.kvtier.storage.log.LogChunkStore;
 import io.kvtier.storage.log.LogStoreOptions;
 import io.kvtier.storage.log.LogSurroundings;
 import io.kvtier.storage.log.ScrubTask;
-
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
@@ -33,6 +34,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -136,6 +138,10 @@ final class CacheNode implements AutoCloseable {
         Supplier<JsonNode> scrubbed = scrub(cold);
         FolderProfileStore profiles =
                 new FolderProfileStore(folder.resolve("profiles"), PROFILE_BYTES_MAX);
+        Optional<ControlPlane> control =
+                Optional.of(config.cluster())
+                        .filter(ClusterConfig::isClustered)
+                        .map(this::openControl);
         FlightNode flight =
                 opened(
                         FlightNode.start(
@@ -145,8 +151,28 @@ final class CacheNode implements AutoCloseable {
                                         pool,
                                         profiles,
                                         () -> stats(store, pool, scrubbed.get()),
-                                        Authenticator.anonymous())));
+                                        Authenticator.anonymous(),
+                                        control.<ControlService>map(it -> it)
+                                                .orElseGet(ControlService::alone))));
         port = flight.port();
+        control.ifPresent(
+                plane -> {
+                    parts.push(plane::leave);
+                    plane.announce(endpoint());
+                });
+    }
+
+    private ControlPlane openControl(ClusterConfig cluster) {
+        if (!cluster.iKnowItIsPlaintext()) {
+            cluster.voters().forEach(voter -> requirePrivate(voter.host()));
+        }
+        Path directory = config.storage().directory().resolve("control");
+        return opened(
+                ControlPlane.start(
+                        cluster,
+                        directory,
+                        new ControlPlane.Surroundings(
+                                clock, InstantSource.system(), new SecureRandom())));
     }
 
     private ChunkStore openCold(BlobPool pool, NodeConfig.Storage storage) {
@@ -229,6 +255,23 @@ final class CacheNode implements AutoCloseable {
     private <T extends AutoCloseable> T opened(T part) {
         parts.push(part);
         return part;
+    }
+
+    /** What voters say to each other is not encrypted. */
+    private static void requirePrivate(String host) {
+        try {
+            InetAddress address = InetAddress.getByName(host);
+            if (!address.isLoopbackAddress() && !address.isSiteLocalAddress()) {
+                throw new CommandException(
+                        ExitCode.USAGE,
+                        "cluster.voters: host "
+                                + host
+                                + " is public, expected a loopback or private address: voters talk"
+                                + " in plain text (cluster.iKnowItIsPlaintext allows it)");
+            }
+        } catch (UnknownHostException e) {
+            // Another voter's name may come to be known later; its address is looked up then.
+        }
     }
 
     /** Without TLS and credentials a node must not be reachable from elsewhere. */

@@ -10,7 +10,7 @@ import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The command line: {@code kvtier node|put|get|match|stats|demo|codec|profile|bench|sim|check}. */
+/** The command line: {@code kvtier node|put|get|match|stats|cluster|drain|demo|…}. */
 @Command(
         name = "kvtier",
         description = "A distributed KV-cache tier for LLM inference.",
@@ -22,6 +22,8 @@ import picocli.CommandLine.Command;
             GetCommand.class,
             MatchCommand.class,
             StatsCommand.class,
+            ClusterCommand.class,
+            DrainCommand.class,
             DemoCommand.class,
             CodecCommand.class,
             ProfileCommand.class,

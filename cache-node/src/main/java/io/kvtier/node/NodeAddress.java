@@ -3,6 +3,7 @@ package io.kvtier.node;
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.KvtierClient;
 import java.time.Duration;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import picocli.CommandLine.ITypeConverter;
@@ -13,9 +14,9 @@ import picocli.CommandLine.TypeConversionException;
 final class NodeAddress {
     @Option(
             names = "--node",
-            paramLabel = "HOST:PORT",
+            paramLabel = "HOST:PORT[,...]",
             defaultValue = "127.0.0.1:7420",
-            description = "The node to talk to (default ${DEFAULT-VALUE}).")
+            description = "The node to talk to, or some of a cluster (default ${DEFAULT-VALUE}).")
     private String endpoint = "127.0.0.1:7420";
 
     @Option(
@@ -30,7 +31,11 @@ final class NodeAddress {
     private boolean json;
 
     KvtierClient connect() {
-        return KvtierClient.connect(endpoint, ClientOptions.defaults());
+        return KvtierClient.connect(endpoints(), ClientOptions.defaults());
+    }
+
+    List<String> endpoints() {
+        return List.of(endpoint.split(",", -1));
     }
 
     Duration deadline() {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvtier.client.Deadline;
 import io.kvtier.client.KvtierClient;
+import io.kvtier.client.PutOptions;
 import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Digest;
@@ -44,6 +45,13 @@ final class PutCommand implements Callable<Integer> {
     private Persistence durability = Persistence.DISK;
 
     @Option(
+            names = "--copies",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Nodes that must have them before it is acknowledged (${DEFAULT-VALUE}).")
+    private int copies = 1;
+
+    @Option(
             names = "--profile",
             paramLabel = "FILE",
             description =
@@ -59,7 +67,12 @@ final class PutCommand implements Callable<Integer> {
                     cache.keys().isPresent(), "tensor 'k' of " + file, "missing", "a whole cache");
             List<MemorySegment> frames = new CacheCodec(codec(cache, client)).encode(cache);
             Deadline deadline = client.within(address.deadline());
-            List<PutReply> replies = client.put(cache.namespace(), frames, durability, deadline);
+            List<PutReply> replies =
+                    client.put(
+                            cache.namespace(),
+                            frames,
+                            PutOptions.of(durability).withCopies(copies),
+                            deadline);
             print(cache, frames, replies);
             boolean all = replies.stream().noneMatch(r -> r.status() == PutReply.Status.REJECTED);
             return all ? ExitCode.OK : ExitCode.UNAVAILABLE;
@@ -94,6 +107,7 @@ final class PutCommand implements Callable<Integer> {
                                     .put("encodingId", reply.encodingId().toString())
                                     .put("status", reply.status().name())
                                     .put("durability", reply.durability().name())
+                                    .put("copies", reply.copies())
                                     .put("message", reply.message()));
             System.out.println(root);
             return;

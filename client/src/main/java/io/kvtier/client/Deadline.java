@@ -39,6 +39,11 @@ public final class Deadline {
         return nanosLeft() == 0;
     }
 
+    /** Whether it has been over for longer than that. */
+    boolean isOverBy(long nanos) {
+        return clock.nanoTime() - atNanos > nanos;
+    }
+
     /** The same, so much earlier. */
     Deadline earlier(long nanos) {
         return new Deadline(clock, atNanos - Math.min(nanos, NANOS_MAX));

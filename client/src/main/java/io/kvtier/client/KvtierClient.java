@@ -2,13 +2,17 @@ package io.kvtier.client;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.kvtier.client.placement.Placement;
 import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.error.InvalidRequestException;
+import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.wire.ChunkDirectory;
+import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
@@ -16,30 +20,23 @@ import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.ProfilePiece;
 import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
-import io.kvtier.codec.wire.StreamCommand;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import org.apache.arrow.flight.Action;
-import org.apache.arrow.flight.CallOption;
-import org.apache.arrow.flight.FlightCallHeaders;
-import org.apache.arrow.flight.FlightClient;
-import org.apache.arrow.flight.FlightRuntimeException;
-import org.apache.arrow.flight.HeaderCallOption;
-import org.apache.arrow.flight.Location;
-import org.apache.arrow.flight.Result;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 
 /**
- * A connection to one cache node: put frames, find the longest held prefix, stream it back.
+ * A client of a cache node, or of a cluster of them: put frames, find the longest held prefix,
+ * stream it back. Owners are computed from the cluster's map, which comes from the first node that
+ * answers and is renewed beside the calls; a node in no cluster is a cluster of itself.
  *
  * <p>Thread-safety: all methods. Every call returns by its deadline.
  *
@@ -48,45 +45,44 @@ import org.apache.arrow.memory.RootAllocator;
  */
 public final class KvtierClient implements AutoCloseable {
     private static final int PIECE_BYTES = 4 << 20;
+    private static final int SEEDS_MAX = 16;
 
-    private final String node;
     private final ClientOptions options;
     private final NanoClock clock = NanoClock.system();
     private final BufferAllocator allocator;
-    private final FlightClient client;
-    private final CallOption[] callOptions;
-    private final GoodputEstimator estimator;
-    private final Map<Digest, SegmentLink> links = new LinkedHashMap<>(16, 0.75f, true);
-    private boolean closed;
+    private final ExecutorService executor =
+            Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("kvtier-", 0).factory());
+    private final BackgroundCopies later;
+    private final ClusterNodes nodes;
 
-    private KvtierClient(String host, int port, ClientOptions options) {
-        this.node = host + ":" + port;
+    private KvtierClient(List<String> seeds, ClientOptions options) {
+        InvalidRequestException.check(
+                !seeds.isEmpty() && seeds.size() <= SEEDS_MAX,
+                "seeds",
+                seeds.size(),
+                "1.." + SEEDS_MAX);
         this.options = options;
         this.allocator = new RootAllocator(options.memoryBytesMax());
-        this.client =
-                FlightClient.builder(allocator, Location.forGrpcInsecure(host, port))
-                        .maxInboundMessageSize(options.messageBytesMax())
-                        .build();
-        this.callOptions = credentials(options.authorization());
-        this.estimator = new GoodputEstimator(options.coldBytesPerSecond());
+        this.later = new BackgroundCopies(options.memoryBytesMax() / 4, clock);
+        this.nodes = new ClusterNodes(seeds, options, allocator, executor, clock);
     }
 
     /**
-     * Makes a client; the connection is made by the first call.
+     * Makes a client of one node or of its cluster; the connection is made by the first call.
      *
      * @param endpoint {@code host:port}
      * @throws InvalidRequestException for any other endpoint
      */
     public static KvtierClient connect(String endpoint, ClientOptions options) {
-        int colon = endpoint.lastIndexOf(':');
-        try {
-            int port = Integer.parseInt(endpoint.substring(colon + 1));
-            InvalidRequestException.check(
-                    colon > 0 && port > 0 && port < 65536, "endpoint", endpoint, "host:port");
-            return new KvtierClient(endpoint.substring(0, colon), port, options);
-        } catch (NumberFormatException e) {
-            throw new InvalidRequestException("endpoint is " + endpoint + ", expected host:port");
-        }
+        return new KvtierClient(List.of(endpoint), options);
+    }
+
+    /**
+     * Makes a client of a cluster, some nodes of which are at these endpoints; any that answers
+     * tells of the others.
+     */
+    public static KvtierClient connect(List<String> endpoints, ClientOptions options) {
+        return new KvtierClient(endpoints, options);
     }
 
     /** A deadline so long from now. */
@@ -94,18 +90,25 @@ public final class KvtierClient implements AutoCloseable {
         return Deadline.after(time, clock);
     }
 
-    /**
-     * Puts frames, each verified by the node before it is visible.
-     *
-     * <p>Ownership: the frames are lent, and copied before the call returns.
-     *
-     * @return one reply a frame, in order
-     */
+    /** Puts frames, one copy of each being acknowledged; see the other put. */
     public List<PutReply> put(
             Namespace namespace,
             List<MemorySegment> frames,
             Persistence durability,
             Deadline deadline) {
+        return put(namespace, frames, PutOptions.of(durability), deadline);
+    }
+
+    /**
+     * Puts frames, each verified by its nodes before it is visible.
+     *
+     * <p>Ownership: the frames are lent, and copied before the call returns.
+     *
+     * @return one reply a frame, in order; its copies are those that reached the durability, which
+     *     may be fewer than were asked for
+     */
+    public List<PutReply> put(
+            Namespace namespace, List<MemorySegment> frames, PutOptions put, Deadline deadline) {
         long bytesMax = (long) options.messageBytesMax() - PutCall.OVERHEAD_BYTES;
         for (MemorySegment frame : frames) {
             InvalidRequestException.check(
@@ -114,9 +117,13 @@ public final class KvtierClient implements AutoCloseable {
                     frame.byteSize(),
                     "1.." + bytesMax + " (messageBytesMax, less what surrounds a frame)");
         }
-        PutCommand command = new PutCommand(durability, 1, namespace);
-        return new PutCall(node, allocator, deadline)
-                .run(client, command, frames, withDeadline(deadline));
+        Placement placement = nodes.placement(deadline);
+        if (placement.map().members().size() == 1) {
+            PutCommand command = new PutCommand(put.durability(), 1, namespace);
+            return nodes.any().put(command, frames, deadline);
+        }
+        return new ClusterPut(nodes, placement, namespace, put, deadline, executor, later, clock)
+                .run(frames, options.decodeLimits());
     }
 
     /** The longest held prefix of a prompt, a shorter last chunk included. */
@@ -145,17 +152,29 @@ public final class KvtierClient implements AutoCloseable {
      * @param deadline of the request: decoding and, where its cost is known, computing included
      */
     public Delivery open(Match match, Deadline deadline, StreamOptions stream, SegmentSink sink) {
-        estimator.hint(match.bytesPerSecond());
+        Deadline end = deadline.earlier(stream.decodeNanosAfter());
+        boolean spread = match.holders().stream().anyMatch(holders -> holders.size() > 1);
+        List<String> homes =
+                match.holders().stream()
+                        .map(each -> each.getFirst().endpoint())
+                        .distinct()
+                        .toList();
+        if (spread || homes.size() > 1) {
+            return new ClusterStream(nodes, match, end, stream, options, sink, executor, clock)
+                    .run();
+        }
+        NodeConnection node = homes.isEmpty() ? nodes.any() : nodes.connection(homes.getFirst());
+        node.estimator().hint(match.bytesPerSecond());
         Digest namespace = match.namespace().digest();
         return new StreamSession(
                         match,
                         sink,
-                        deadline.earlier(stream.decodeNanosAfter()),
+                        end,
                         stream,
                         options,
-                        estimator,
+                        node.estimator(),
                         clock,
-                        _ -> link(namespace))
+                        _ -> node.link(namespace))
                 .run();
     }
 
@@ -177,10 +196,15 @@ public final class KvtierClient implements AutoCloseable {
     }
 
     /**
-     * Streams a match by one DoGet, the node doing the planning: simple, but not adaptive. Of the
-     * options only the highest rung counts.
+     * Streams a match by one DoGet, the node doing the planning: simple, but not adaptive, and from
+     * one node only, that of the first chunk. Of the options only the highest rung counts.
      */
     public Delivery get(Match match, Deadline deadline, StreamOptions stream, SegmentSink sink) {
+        NodeConnection node =
+                match.holders().isEmpty()
+                        ? nodes.any()
+                        : nodes.connection(match.holders().getFirst().getFirst().endpoint());
+        GoodputEstimator estimator = node.estimator();
         if (match.isMiss()) {
             double rate = estimator.bytesPerSecond();
             return new Delivery(0, 0, 0, List.of(), Delivery.Cut.NONE, "", 0, 0, rate, 0, 0);
@@ -192,46 +216,63 @@ public final class KvtierClient implements AutoCloseable {
                         (long) estimator.bytesPerSecond(),
                         stream.rungMax(),
                         match.keys().subList(0, match.chunks().size()));
-        return new GetCall(node, match, deadline, options, sink, estimator, clock)
-                .run(client, ticket, withDeadline(deadline));
+        return new GetCall(node.endpoint(), match, deadline, options, sink, estimator, clock)
+                .run(node.flight(), ticket, node.withDeadline(deadline));
     }
 
-    /** What the node counts, as JSON. */
+    /** What the node counts, as JSON; in a cluster, the node that told the map. */
     public String stats(Deadline deadline) {
-        return new String(
-                results("stats", new byte[0], deadline).stream()
-                        .findFirst()
-                        .orElseThrow(() -> missing("stats")),
-                UTF_8);
+        return new String(nodes.any().result("stats", new byte[0], deadline), UTF_8);
     }
 
-    /** Stores a profile and returns its id. */
+    /** Stores a profile on every node that answers, and returns its id. */
     public Digest putProfile(byte[] file, Deadline deadline) {
         Digest id = Digest.sha256(file);
-        for (int at = 0; at < file.length; at += PIECE_BYTES) {
-            ByteBuffer piece = ByteBuffer.wrap(file, at, Math.min(PIECE_BYTES, file.length - at));
-            byte[] body = new ProfilePiece(id, file.length, at, piece).toBytes();
-            List<byte[]> _ = results("put-profile", body, deadline);
+        KvtierException failure = new UnavailableException("no node could be reached");
+        boolean stored = false;
+        for (NodeConnection node : nodes.reachable(deadline)) {
+            try {
+                putProfile(node, id, file, deadline);
+                stored = true;
+            } catch (KvtierException e) {
+                nodes.failed(node);
+                failure = e;
+            }
+        }
+        if (!stored) {
+            throw failure;
         }
         return id;
     }
 
-    /** A profile by its id, checked against it; empty when the node does not have it. */
+    /** A profile by its id, checked against it; empty when no node has it. */
     public Optional<byte[]> profile(Digest id, Deadline deadline) {
-        ByteArrayOutputStream file = new ByteArrayOutputStream();
-        results("get-profile", id.toBytes(), deadline).forEach(file::writeBytes);
-        if (file.size() == 0) {
-            return Optional.empty();
+        KvtierException failure = null;
+        for (NodeConnection node : nodes.reachable(deadline)) {
+            try {
+                Optional<byte[]> found = profile(node, id, deadline);
+                if (found.isPresent()) {
+                    return found;
+                }
+            } catch (UnavailableException e) {
+                nodes.failed(node);
+                failure = e;
+            }
         }
-        byte[] bytes = file.toByteArray();
-        Digest actual = Digest.sha256(bytes);
-        CorruptChunkException.check(actual.equals(id), "SHA-256 of a profile", id, actual);
-        return Optional.of(bytes);
+        if (failure != null) {
+            throw failure;
+        }
+        return Optional.empty();
     }
 
-    /** What streams have taught about the link to this node. */
+    /** The cluster's map as far as this client knows it. */
+    public ClusterMap map(Deadline deadline) {
+        return nodes.placement(deadline).map();
+    }
+
+    /** What streams have taught about the link to the node that told the map. */
     public GoodputEstimator estimator() {
-        return estimator;
+        return nodes.any().estimator();
     }
 
     /** Bytes of the wire held now: 0 when nothing is under way and nothing leaks. */
@@ -239,26 +280,47 @@ public final class KvtierClient implements AutoCloseable {
         return allocator.getAllocatedMemory();
     }
 
+    /** Copies for which nobody waited and that were not made. */
+    public long droppedCopies() {
+        return later.dropped();
+    }
+
     /**
-     * Ends all streams and the connection.
+     * Ends all streams and connections; copies that are still to be made get a moment.
      *
      * @throws IllegalStateException if memory leaked
      */
     @Override
     public void close() {
-        List<SegmentLink> open;
-        synchronized (links) {
-            closed = true;
-            open = List.copyOf(links.values());
-            links.clear();
-        }
-        open.forEach(SegmentLink::close);
+        later.close();
+        executor.shutdownNow();
+        nodes.close();
         try {
-            client.close();
+            boolean _ = executor.awaitTermination(2, TimeUnit.SECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
         allocator.close();
+    }
+
+    private static void putProfile(NodeConnection node, Digest id, byte[] file, Deadline deadline) {
+        for (int at = 0; at < file.length; at += PIECE_BYTES) {
+            ByteBuffer piece = ByteBuffer.wrap(file, at, Math.min(PIECE_BYTES, file.length - at));
+            byte[] body = new ProfilePiece(id, file.length, at, piece).toBytes();
+            List<byte[]> _ = node.results("put-profile", body, deadline);
+        }
+    }
+
+    private static Optional<byte[]> profile(NodeConnection node, Digest id, Deadline deadline) {
+        ByteArrayOutputStream file = new ByteArrayOutputStream();
+        node.results("get-profile", id.toBytes(), deadline).forEach(file::writeBytes);
+        if (file.size() == 0) {
+            return Optional.empty();
+        }
+        byte[] bytes = file.toByteArray();
+        Digest actual = Digest.sha256(bytes);
+        CorruptChunkException.check(actual.equals(id), "SHA-256 of a profile", id, actual);
+        return Optional.of(bytes);
     }
 
     private Match match(
@@ -272,74 +334,38 @@ public final class KvtierClient implements AutoCloseable {
                 "keys of a lookup",
                 keys.size(),
                 "at most " + LookupCommand.KEYS_MAX);
+        Placement placement = nodes.placement(deadline);
+        if (placement.map().members().size() == 1) {
+            return matchAtOne(namespace, keys, digests, tokens, deadline);
+        }
+        List<List<Holder>> holders =
+                new ClusterLookup(
+                                nodes,
+                                placement,
+                                namespace.digest(),
+                                keys,
+                                namespace.chunkTokens(),
+                                deadline,
+                                executor,
+                                clock)
+                        .run();
+        List<ChunkDirectory> chunks =
+                holders.stream().map(each -> each.getFirst().directory()).toList();
+        return new Match(namespace, keys, digests, tokens, chunks, 0, holders);
+    }
+
+    private Match matchAtOne(
+            Namespace namespace,
+            List<Digest> keys,
+            List<Digest> digests,
+            int[] tokens,
+            Deadline deadline) {
+        NodeConnection node = nodes.any();
         LookupCommand command = new LookupCommand(namespace.digest(), keys);
         long start = clock.nanoTime();
-        byte[] body =
-                results("lookup", command.toBytes(), deadline).stream()
-                        .findFirst()
-                        .orElseThrow(() -> missing("lookup"));
-        estimator.roundTrip(clock.nanoTime() - start);
+        byte[] body = node.result("lookup", command.toBytes(), deadline);
+        node.estimator().roundTrip(clock.nanoTime() - start);
         LookupReply reply = LookupReply.parse(ByteBuffer.wrap(body));
         return new Match(namespace, keys, digests, tokens, reply.chunks(), reply.bytesPerSecond());
-    }
-
-    private List<byte[]> results(String action, byte[] body, Deadline deadline) {
-        try {
-            Iterator<Result> results =
-                    client.doAction(new Action(action, body), withDeadline(deadline));
-            List<byte[]> out = new ArrayList<>();
-            results.forEachRemaining(result -> out.add(result.getBody()));
-            return out;
-        } catch (FlightRuntimeException e) {
-            throw NodeErrors.of(node, e);
-        }
-    }
-
-    private SegmentLink link(Digest namespace) {
-        synchronized (links) {
-            if (closed) {
-                throw new UnavailableException("the client is closed");
-            }
-            SegmentLink known = links.get(namespace);
-            if (known != null && !known.isBroken()) {
-                return known;
-            }
-            SegmentLink fresh =
-                    new SegmentLink(
-                                    node,
-                                    client,
-                                    allocator,
-                                    new StreamCommand(namespace),
-                                    callOptions)
-                            .start();
-            links.put(namespace, fresh);
-            if (links.size() > options.namespacesMax()) {
-                Iterator<SegmentLink> eldest = links.values().iterator();
-                SegmentLink dropped = eldest.next();
-                eldest.remove();
-                dropped.close();
-            }
-            return fresh;
-        }
-    }
-
-    private CallOption[] withDeadline(Deadline deadline) {
-        CallOption[] out = new CallOption[callOptions.length + 1];
-        System.arraycopy(callOptions, 0, out, 0, callOptions.length);
-        out[callOptions.length] = deadline.callOption();
-        return out;
-    }
-
-    private static CallOption[] credentials(String authorization) {
-        if (authorization.isEmpty()) {
-            return new CallOption[0];
-        }
-        FlightCallHeaders headers = new FlightCallHeaders();
-        headers.insert("authorization", authorization);
-        return new CallOption[] {new HeaderCallOption(headers)};
-    }
-
-    private UnavailableException missing(String action) {
-        return new UnavailableException("node " + node + " answered nothing to " + action);
     }
 }

@@ -5,6 +5,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.ChunkDirectory;
+import io.kvtier.codec.wire.ControlRequest;
+import io.kvtier.codec.wire.GroupLookup;
 import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
 import io.kvtier.codec.wire.ProfilePiece;
@@ -23,7 +25,10 @@ final class ActionHandler {
     static final List<ActionType> TYPES =
             List.of(
                     new ActionType("lookup", "LookupCommand → LookupReply: longest held prefix"),
+                    new ActionType("lookup-groups", "GroupLookup → a LookupReply for each group"),
                     new ActionType("stats", "→ JSON"),
+                    new ActionType("map", "→ ClusterMap"),
+                    new ActionType("control", "Heartbeat or MemberCommand → ControlReply"),
                     new ActionType("put-profile", "a file or a piece of one → its id"),
                     new ActionType("get-profile", "an id → the file, in pieces"));
 
@@ -42,6 +47,12 @@ final class ActionHandler {
         ByteBuffer body = ByteBuffer.wrap(action.getBody());
         switch (action.getType()) {
             case "lookup" -> results.onNext(new Result(lookup(LookupCommand.parse(body))));
+            case "lookup-groups" -> lookup(GroupLookup.parse(body), results);
+            case "map" -> results.onNext(new Result(node.control().map().toBytes()));
+            case "control" ->
+                    results.onNext(
+                            new Result(
+                                    node.control().handle(ControlRequest.parse(body)).toBytes()));
             case "stats" -> results.onNext(new Result(node.stats().get().getBytes(UTF_8)));
             case "put-profile" -> results.onNext(new Result(putProfile(body)));
             case "get-profile" -> getProfile(action.getBody(), results);
@@ -49,7 +60,15 @@ final class ActionHandler {
                     throw new InvalidRequestException(
                             "action is '"
                                     + action.getType()
-                                    + "', expected lookup, stats, put-profile or get-profile");
+                                    + "', expected one of "
+                                    + TYPES.stream().map(ActionType::getType).toList());
+        }
+    }
+
+    private void lookup(GroupLookup command, StreamListener<Result> results) {
+        for (List<Digest> keys : command.groups()) {
+            byte[] reply = lookup(new LookupCommand(command.namespace(), keys));
+            results.onNext(new Result(reply));
         }
     }
 

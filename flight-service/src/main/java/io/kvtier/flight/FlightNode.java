@@ -35,7 +35,8 @@ public final class FlightNode implements AutoCloseable {
             BlobPool pool,
             ProfileStore profiles,
             Supplier<String> stats,
-            Authenticator authenticator) {}
+            Authenticator authenticator,
+            ControlService control) {}
 
     private FlightNode(FlightOptions options, Parts parts) {
         NanoClock clock = NanoClock.system();
@@ -53,6 +54,7 @@ public final class FlightNode implements AutoCloseable {
                         parts.pool(),
                         parts.profiles(),
                         parts.stats(),
+                        parts.control(),
                         memory,
                         new InFlightBudget(options.inFlightBytesMax()),
                         new StreamWatch(clock, memory::sweep),

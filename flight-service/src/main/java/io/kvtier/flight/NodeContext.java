@@ -13,6 +13,7 @@ record NodeContext(
         BlobPool pool,
         ProfileStore profiles,
         Supplier<String> stats,
+        ControlService control,
         CallMemory memory,
         InFlightBudget budget,
         StreamWatch watch,

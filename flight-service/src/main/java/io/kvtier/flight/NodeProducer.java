@@ -54,7 +54,11 @@ final class NodeProducer extends NoOpFlightProducer {
                         new ActionHandler(node, tenant).run(action, results);
                         results.onCompleted();
                     } catch (RuntimeException e) {
-                        results.onError(ErrorStatus.of(e));
+                        // Nobody waits for the answer to a call that was cancelled, or came too
+                        // late.
+                        if (!context.isCancelled()) {
+                            results.onError(ErrorStatus.of(e));
+                        }
                     }
                 });
     }

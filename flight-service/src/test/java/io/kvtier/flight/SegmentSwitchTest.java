@@ -142,6 +142,7 @@ class SegmentSwitchTest {
                             held.pool,
                             new FolderProfileStore(folder, 1),
                             () -> "",
+                            ControlService.alone(),
                             memory,
                             budget,
                             watch,

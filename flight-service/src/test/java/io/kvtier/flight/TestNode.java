@@ -49,7 +49,8 @@ final class TestNode implements AutoCloseable {
                                 pool,
                                 new FolderProfileStore(folder, 64L << 20),
                                 () -> "{\"entries\":" + store.stats().entries() + "}",
-                                authenticator));
+                                authenticator,
+                                ControlService.alone()));
     }
 
     KvtierClient client() {

@@ -88,7 +88,7 @@ final class CommandProcess implements AutoCloseable {
         process.destroyForcibly();
     }
 
-    private static ProcessBuilder command(String... args) {
+    static ProcessBuilder command(String... args) {
         List<String> line = new ArrayList<>();
         line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         line.add("@" + ProjectRoot.find().resolve("jvm.flags"));

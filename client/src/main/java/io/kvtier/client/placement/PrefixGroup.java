@@ -11,10 +11,10 @@ import java.util.List;
  * @param to behind its last one
  */
 public record PrefixGroup(int from, int to) {
-    /* Groups grow to their full size: 1, 1, 2, 4, ... chunks, then `groupTokens` each. Prompts share
-     * their beginnings, and fork soon behind them. A first group of full size would put whatever
+    /* Groups grow to their full size: 1, 1, 2, 4, ... chunks, then `groupTokens` each. Prompts have
+     * beginnings in common, and fork soon behind them. A first group of full size would put what
      * follows a system prompt on the owner of that prompt: on the Mooncake conversation trace one
-     * of ten nodes would serve 2.4 times the mean, with growing groups 1.4 times.
+     * of ten nodes would serve 2.4 times the mean, with growing groups 1.35 times.
      */
 
     /** Chunks of a group of full size. */

@@ -1,0 +1,4 @@
+@NullMarked
+package io.kvtier.node.control;
+
+import org.jspecify.annotations.NullMarked;
