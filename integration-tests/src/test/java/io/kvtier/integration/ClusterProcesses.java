@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
@@ -203,10 +204,16 @@ final class ClusterProcesses implements AutoCloseable {
 
     @Override
     public void close() {
-        for (Process process : processes) {
-            if (process != null) {
-                process.destroyForcibly();
+        List<Process> started = processes.stream().filter(Objects::nonNull).toList();
+        started.forEach(Process::destroy);
+        for (Process process : started) {
+            try {
+                // A node that is killed leaves its buffers in /dev/shm until it starts again.
+                boolean _ = process.waitFor(20, TimeUnit.SECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
             }
+            process.destroyForcibly();
         }
         List<String> errors = new ArrayList<>();
         for (int i = 0; i < ports.size(); i++) {
