@@ -30,6 +30,8 @@ import picocli.CommandLine.Option;
             MediaBenchCommand.class,
             MethodsBenchCommand.class,
             PlacementBenchCommand.class,
+            BreakEvenBenchCommand.class,
+            StreamBenchCommand.class,
             CommandLine.HelpCommand.class
         })
 final class BenchCommand {

@@ -222,8 +222,9 @@ final class StreamSession implements SegmentLink.Listener {
         if (reconnects++ < options.reconnectsMax() && !deadline.isOver()) {
             return true;
         }
-        endAt(firstUnusable(), Cut.CONNECTION, String.valueOf(error.getMessage()));
-        chunks.forEach(chunk -> chunk.cut(Cut.CONNECTION));
+        Cut reason = deadline.isOver() ? Cut.DEADLINE : Cut.CONNECTION;
+        endAt(firstUnusable(), reason, String.valueOf(error.getMessage()));
+        chunks.forEach(chunk -> chunk.cut(reason));
         return false;
     }
 

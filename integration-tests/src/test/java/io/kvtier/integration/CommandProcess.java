@@ -31,10 +31,16 @@ final class CommandProcess implements AutoCloseable {
 
     /** The same with a layout of the cold tier. */
     static CommandProcess start(Path folder, String layout) throws IOException {
+        return start(folder, layout, List.of());
+    }
+
+    /** The same behind words of another command, which run it somewhere else. */
+    static CommandProcess start(Path folder, String layout, List<String> before)
+            throws IOException {
         String text = config(folder, 0).replace("{directory", "{layout: " + layout + ", directory");
         Path config = Files.writeString(folder.resolve("node.yaml"), text);
         Process process =
-                command("node", "--config", config.toString())
+                java(before, "io.kvtier.node.Main", "node", "--config", config.toString())
                         .redirectError(folder.resolve("node.log").toFile())
                         .start();
         BufferedReader out = process.inputReader();
@@ -57,9 +63,18 @@ final class CommandProcess implements AutoCloseable {
 
     /** Runs a command to its end. */
     static Result run(Path folder, String... args) throws IOException, InterruptedException {
+        return runMain(folder, List.of(), "io.kvtier.node.Main", args);
+    }
+
+    /** Runs any main class to its end, behind words of another command. */
+    static Result runMain(Path folder, List<String> before, String main, String... args)
+            throws IOException, InterruptedException {
         Path output = Files.createTempFile(folder, "command", ".log");
         Process process =
-                command(args).redirectErrorStream(true).redirectOutput(output.toFile()).start();
+                java(before, main, args)
+                        .redirectErrorStream(true)
+                        .redirectOutput(output.toFile())
+                        .start();
         if (!process.waitFor(SECONDS_MAX, TimeUnit.SECONDS)) {
             process.destroyForcibly();
             throw new IOException(
@@ -89,13 +104,17 @@ final class CommandProcess implements AutoCloseable {
     }
 
     static ProcessBuilder command(String... args) {
-        List<String> line = new ArrayList<>();
+        return java(List.of(), "io.kvtier.node.Main", args);
+    }
+
+    private static ProcessBuilder java(List<String> before, String main, String... args) {
+        List<String> line = new ArrayList<>(before);
         line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         line.add("@" + ProjectRoot.find().resolve("jvm.flags"));
         line.add("-Dkvtier.home=" + ProjectRoot.find());
         line.add("-cp");
         line.add(System.getProperty("java.class.path"));
-        line.add("io.kvtier.node.Main");
+        line.add(main);
         line.addAll(List.of(args));
         return new ProcessBuilder(line);
     }

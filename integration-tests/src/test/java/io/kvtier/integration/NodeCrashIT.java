@@ -117,39 +117,42 @@ class NodeCrashIT {
 
     /**
      * At each segment of a running stream in turn, a better encoding of all chunks is put. The link
-     * is slow, so that the stream's window stays narrower than its chunks and requests come before
-     * and after the switch, however fast the node answers.
+     * is slow and the client knows it from a stream before, so that its window stays narrower than
+     * the chunks and requests come before and after the switch, however fast the node answers.
      */
     @Test
     void open_switchedAtEverySegment_deliversWholePartsOfOneEncodingEach() throws Exception {
-        ClientOptions narrow = ClientOptions.defaults().withColdBytesPerSecond(600_000);
         int mixed = 0;
         int replaced = 0;
         try (CommandProcess node = CommandProcess.start(data);
                 ThrottlingProxy slow =
                         ThrottlingProxy.start(port(node), SLOW_MEGABITS, Duration.ZERO);
-                KvtierClient writing = connect(node)) {
+                KvtierClient writing = connect(node);
+                KvtierClient reading =
+                        KvtierClient.connect(slow.endpoint(), ClientOptions.defaults())) {
+            int[] before = StoredFrames.tokens(CHUNKS_SWITCHED, 1000);
+            List<PutReply> _ = put(writing, StoredFrames.encoding(before, 3), Persistence.MEMORY);
+            assertThat(open(reading, before, new SwitchingSink(-1, () -> {})).delivered())
+                    .isEqualTo(CHUNKS_SWITCHED);
             int segments = 3 * CHUNKS_SWITCHED * 2; // of three parts, two segments each
             for (int at = 0; at < segments; at++) {
                 int[] prompt = StoredFrames.tokens(CHUNKS_SWITCHED, at);
                 List<byte[]> first = StoredFrames.encoding(prompt, 3);
                 List<byte[]> second = StoredFrames.encoding(prompt, 4);
                 List<PutReply> _ = put(writing, cut(first, 3), Persistence.MEMORY);
-                try (KvtierClient reading = KvtierClient.connect(slow.endpoint(), narrow)) {
-                    SwitchingSink sink =
-                            new SwitchingSink(
-                                    at,
-                                    () ->
-                                            assertThat(put(writing, second, Persistence.MEMORY))
-                                                    .extracting(PutReply::status)
-                                                    .containsOnly(PutReply.Status.REPLACED));
-                    Delivery delivery = open(reading, prompt, sink);
-                    assertThat(sink.hasSwitched()).as("switch at segment %d", at).isTrue();
-                    assertThat(delivery.delivered()).isEqualTo(CHUNKS_SWITCHED);
-                    int ofSecond = sink.assertSound(delivery, first, second);
-                    mixed += ofSecond > 0 && ofSecond < CHUNKS_SWITCHED ? 1 : 0;
-                    replaced += ofSecond > 0 ? 1 : 0;
-                }
+                SwitchingSink sink =
+                        new SwitchingSink(
+                                at,
+                                () ->
+                                        assertThat(put(writing, second, Persistence.MEMORY))
+                                                .extracting(PutReply::status)
+                                                .containsOnly(PutReply.Status.REPLACED));
+                Delivery delivery = open(reading, prompt, sink);
+                assertThat(sink.hasSwitched()).as("switch at segment %d", at).isTrue();
+                assertThat(delivery.delivered()).isEqualTo(CHUNKS_SWITCHED);
+                int ofSecond = sink.assertSound(delivery, first, second);
+                mixed += ofSecond > 0 && ofSecond < CHUNKS_SWITCHED ? 1 : 0;
+                replaced += ofSecond > 0 ? 1 : 0;
             }
         }
         assertThat(replaced).as("streams that saw the switch").isPositive();

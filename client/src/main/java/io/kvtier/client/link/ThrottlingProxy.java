@@ -28,7 +28,7 @@ public final class ThrottlingProxy implements AutoCloseable {
     private static final int SOCKET_BUFFER_BYTES = 64 << 10;
 
     private final ServerSocket listener;
-    private final InetSocketAddress target;
+    private volatile InetSocketAddress target;
     private final Duration delay;
     private final NanoClock clock = NanoClock.system();
     private final TokenBucket up;
@@ -39,7 +39,7 @@ public final class ThrottlingProxy implements AutoCloseable {
 
     private ThrottlingProxy(ServerSocket listener, int port, double megabits, Duration delay) {
         this.listener = listener;
-        this.target = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
+        this.target = loopback(port);
         this.delay = delay;
         this.up = new TokenBucket(bytesPerSecond(megabits), clock);
         this.down = new TokenBucket(bytesPerSecond(megabits), clock);
@@ -81,6 +81,15 @@ public final class ThrottlingProxy implements AutoCloseable {
     public void rate(double megabitsPerSecond) {
         up.rate(bytesPerSecond(megabitsPerSecond));
         down.rate(bytesPerSecond(megabitsPerSecond));
+    }
+
+    /** Connects to another port of loopback from now on; connections that there are stay. */
+    public void target(int port) {
+        target = loopback(port);
+    }
+
+    private static InetSocketAddress loopback(int port) {
+        return new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
     }
 
     /** Bytes that went from the target to its clients. */
