@@ -21,6 +21,8 @@ import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
 import io.kvtier.storage.StoreStats;
+import io.kvtier.storage.TicketOptions;
+import io.kvtier.storage.TicketedChunkStore;
 import io.kvtier.storage.TieredChunkStore;
 import io.kvtier.storage.log.LogChunkStore;
 import io.kvtier.storage.log.LogStoreOptions;
@@ -53,6 +55,10 @@ final class CacheNode implements AutoCloseable {
     private static final long PROFILE_BYTES_MAX = 1L << 30;
     private static final long SCRUB_BYTES_PER_SECOND = 4L << 20;
     private static final Duration SCRUB_REST = Duration.ofHours(1);
+    private static final long SWEEP_MILLIS = 250;
+
+    /** One scrubs, which may wait for the disk; one sweeps, which must not. */
+    private static final int UPKEEP_THREADS = 2;
 
     private final Deque<AutoCloseable> parts = new ArrayDeque<>();
     private final NanoClock clock = NanoClock.system();
@@ -134,8 +140,22 @@ final class CacheNode implements AutoCloseable {
             hot.close();
             throw e;
         }
-        ChunkStore store = opened(new TieredChunkStore(hot, cold));
-        Supplier<JsonNode> scrubbed = scrub(cold);
+        TicketedChunkStore store =
+                opened(
+                        new TicketedChunkStore(
+                                new TieredChunkStore(hot, cold),
+                                pool,
+                                TicketOptions.ofBytesMax(limits.inFlightBytes() / 2),
+                                clock));
+        ScheduledExecutorService upkeep =
+                opened(
+                        Executors.newScheduledThreadPool(
+                                UPKEEP_THREADS,
+                                Thread.ofPlatform().name("kvtier-upkeep-", 0).daemon().factory()));
+        var _ =
+                upkeep.scheduleWithFixedDelay(
+                        store::sweep, SWEEP_MILLIS, SWEEP_MILLIS, TimeUnit.MILLISECONDS);
+        Supplier<JsonNode> scrubbed = scrub(cold, upkeep);
         FolderProfileStore profiles =
                 new FolderProfileStore(folder.resolve("profiles"), PROFILE_BYTES_MAX);
         Optional<ControlPlane> control =
@@ -219,24 +239,16 @@ final class CacheNode implements AutoCloseable {
     }
 
     /** Has the log read again in the background; returns what has come of it. */
-    private Supplier<JsonNode> scrub(ChunkStore cold) {
+    private static Supplier<JsonNode> scrub(ChunkStore cold, ScheduledExecutorService upkeep) {
         if (!(cold instanceof LogChunkStore log)) {
             return JSON::createObjectNode;
         }
-        ScheduledExecutorService second =
-                opened(
-                        Executors.newSingleThreadScheduledExecutor(
-                                Thread.ofPlatform().name("kvtier-scrub").daemon().factory()));
-        var _ =
-                second.scheduleWithFixedDelay(
-                        new ScrubTask(log, SCRUB_BYTES_PER_SECOND, SCRUB_REST),
-                        1,
-                        1,
-                        TimeUnit.SECONDS);
+        ScrubTask task = new ScrubTask(log, SCRUB_BYTES_PER_SECOND, SCRUB_REST);
+        var _ = upkeep.scheduleWithFixedDelay(task, 1, 1, TimeUnit.SECONDS);
         return () -> JSON.valueToTree(log.scrubbed());
     }
 
-    private String stats(ChunkStore store, BlobPool pool, JsonNode scrubbed) {
+    private String stats(TicketedChunkStore store, BlobPool pool, JsonNode scrubbed) {
         StoreStats stats = store.stats();
         ObjectNode root = JSON.createObjectNode();
         root.put("endpoint", endpoint());
@@ -245,6 +257,8 @@ final class CacheNode implements AutoCloseable {
         root.put("poolOutstandingBytes", pool.outstandingBytes());
         root.set("store", JSON.valueToTree(stats));
         root.set("scrubbed", scrubbed);
+        root.put("tickets", store.tickets());
+        root.put("ticketBytes", store.ticketBytes());
         try {
             return JSON.writeValueAsString(root);
         } catch (JsonProcessingException e) {

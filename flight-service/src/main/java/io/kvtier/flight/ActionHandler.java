@@ -11,14 +11,16 @@ import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
 import io.kvtier.codec.wire.ProfilePiece;
 import io.kvtier.storage.ChunkMeta;
-import java.nio.ByteBuffer;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Optional;
+
 import org.apache.arrow.flight.Action;
 import org.apache.arrow.flight.ActionType;
 import org.apache.arrow.flight.FlightProducer.StreamListener;
 import org.apache.arrow.flight.Result;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 
 /** The small calls: lookup, statistics, profiles. */
 final class ActionHandler {
@@ -36,10 +38,15 @@ final class ActionHandler {
 
     private final NodeContext node;
     private final Tenant tenant;
+    private final Object connection;
 
-    ActionHandler(NodeContext node, Tenant tenant) {
+    /**
+     * @param connection over which the call came
+     */
+    ActionHandler(NodeContext node, Tenant tenant, Object connection) {
         this.node = node;
         this.tenant = tenant;
+        this.connection = connection;
     }
 
     /** Answers one action. */
@@ -83,6 +90,13 @@ final class ActionHandler {
             }
             held.add(directory.get());
         }
+        // A stream may follow: what was promised to it should still be there.
+        node.store()
+                .protect(
+                        connection,
+                        command.keys().subList(0, held.size()).stream()
+                                .map(tenant::keyOf)
+                                .toList());
         return new LookupReply(node.options().bytesPerSecond(), held).toBytes();
     }
 

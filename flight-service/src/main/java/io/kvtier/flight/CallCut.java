@@ -3,6 +3,9 @@ package io.kvtier.flight;
 import io.grpc.Context;
 import io.grpc.Metadata;
 import io.grpc.ServerStreamTracer;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.concurrent.TimeoutException;
 
 /**
@@ -14,6 +17,9 @@ import java.util.concurrent.TimeoutException;
  */
 final class CallCut extends ServerStreamTracer {
     private static final Context.Key<Context.CancellableContext> CALL = Context.key("kvtier-call");
+    private static final Context.Key<CallCut> TRACER = Context.key("kvtier-tracer");
+
+    private volatile @Nullable Object connection;
 
     /** Puts a context that can be cancelled above every call. */
     static final class Starter extends ServerStreamTracer.Factory {
@@ -26,7 +32,22 @@ final class CallCut extends ServerStreamTracer {
     @Override
     public Context filterContext(Context context) {
         Context.CancellableContext call = context.withCancellation();
-        return call.withValue(CALL, call);
+        return call.withValues(CALL, call, TRACER, this);
+    }
+
+    @Override
+    public void serverCallStarted(ServerCallInfo<?, ?> call) {
+        connection = Connections.idOf(call.getAttributes());
+    }
+
+    /** Which connection the call came over that the calling thread was started for. */
+    static Object connectionOfCurrent() {
+        CallCut tracer = TRACER.get();
+        Object found = tracer == null ? null : tracer.connection;
+        if (found == null) {
+            throw new AssertionError("not called on the thread of a call");
+        }
+        return found;
     }
 
     /** How to reset the call that the calling thread was started for. */

@@ -5,16 +5,18 @@ import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.NanoClock;
+
+import org.apache.arrow.flight.FlightServer;
+import org.apache.arrow.flight.Location;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
+
 import java.io.IOException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
-import org.apache.arrow.flight.FlightServer;
-import org.apache.arrow.flight.Location;
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
 
 /**
  * A running Flight service over a chunk store.
@@ -147,6 +149,7 @@ public final class FlightNode implements AutoCloseable {
         Consumer<NettyServerBuilder> netty =
                 builder ->
                         builder.addStreamTracerFactory(new CallCut.Starter())
+                                .addTransportFilter(new Connections(context.store()))
                                 .maxConcurrentCallsPerConnection(options.callsMax())
                                 .keepAliveTime(30, TimeUnit.SECONDS)
                                 .keepAliveTimeout(10, TimeUnit.SECONDS)

@@ -5,11 +5,7 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.StreamCommand;
 import io.kvtier.codec.wire.StreamRequest;
-import java.nio.ByteBuffer;
-import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.TimeUnit;
+
 import org.apache.arrow.flight.Action;
 import org.apache.arrow.flight.ActionType;
 import org.apache.arrow.flight.FlightRuntimeException;
@@ -21,6 +17,12 @@ import org.apache.arrow.flight.Ticket;
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.vector.types.pojo.ArrowType;
 import org.apache.arrow.vector.types.pojo.FieldType;
+
+import java.nio.ByteBuffer;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 
 /**
  * The Flight service of a node: takes each call off gRPC's thread at once, finds out for whom it
@@ -48,10 +50,11 @@ final class NodeProducer extends NoOpFlightProducer {
     @Override
     public void doAction(CallContext context, Action action, StreamListener<Result> results) {
         Tenant tenant = tenant(context);
+        Object connection = CallCut.connectionOfCurrent();
         submit(
                 () -> {
                     try {
-                        new ActionHandler(node, tenant).run(action, results);
+                        new ActionHandler(node, tenant, connection).run(action, results);
                         results.onCompleted();
                     } catch (RuntimeException e) {
                         // Nobody waits for the answer to a call that was cancelled, or came too

@@ -13,13 +13,16 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
 import io.kvtier.storage.NanoClock;
+
+import org.awaitility.Awaitility;
+
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiFunction;
 import java.util.function.UnaryOperator;
-import org.awaitility.Awaitility;
 
 /** A node in memory with its clients; its close is the leak check of all of them. */
 final class TestNode implements AutoCloseable {
@@ -37,10 +40,16 @@ final class TestNode implements AutoCloseable {
             UnaryOperator<FlightOptions> options,
             UnaryOperator<ChunkStore> wrap,
             Authenticator authenticator) {
-        store =
-                wrap.apply(
-                        new HotTier(
-                                pool, HotTierOptions.ofBytesMax(128L << 20), NanoClock.system()));
+        this(folder, options, (store, memory) -> wrap.apply(store), authenticator);
+    }
+
+    TestNode(
+            Path folder,
+            UnaryOperator<FlightOptions> options,
+            BiFunction<ChunkStore, BlobPool, ChunkStore> wrap,
+            Authenticator authenticator) {
+        HotTier hot = new HotTier(pool, HotTierOptions.ofBytesMax(128L << 20), NanoClock.system());
+        store = wrap.apply(hot, pool);
         node =
                 FlightNode.start(
                         options.apply(FlightOptions.loopback(0)),

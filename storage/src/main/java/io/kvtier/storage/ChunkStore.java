@@ -44,6 +44,27 @@ public interface ChunkStore extends AutoCloseable {
     Optional<StoredChunk> open(StoreKey key);
 
     /**
+     * A handle on a value that is in memory; counts as no use and reads no disk.
+     *
+     * <p>Ownership: the receiver closes it, soon.
+     */
+    default Optional<StoredChunk> hold(StoreKey key) {
+        return Optional.empty();
+    }
+
+    /**
+     * Says that a client is about to open these, so that they had better not be evicted before: a
+     * ticket, where the store has such; for a few seconds and within limits.
+     *
+     * @param client compared by equality
+     * @param keys in order of a chain, head first
+     */
+    default void protect(Object client, List<StoreKey> keys) {}
+
+    /** Says that a client is gone, and with it what was protected for it. */
+    default void unprotect(Object client) {}
+
+    /**
      * The longest run of keys that are held, from the first one on.
      *
      * <p>A linear scan: eviction leaves holes, which a binary search would miss.

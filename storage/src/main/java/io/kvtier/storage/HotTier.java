@@ -1,10 +1,11 @@
 package io.kvtier.storage;
 
+import org.jspecify.annotations.Nullable;
+
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Values in memory within a budget of bytes, of which those least worth keeping go first.
@@ -236,6 +237,19 @@ public final class HotTier implements ChunkStore {
         }
         counters.misses.increment();
         return Optional.empty();
+    }
+
+    @Override
+    public Optional<StoredChunk> hold(StoreKey key) {
+        requireOpen();
+        Held held = map.peek(key);
+        if (held == null) {
+            return Optional.empty();
+        }
+        Content content = held.content;
+        PooledBlob blob = content.blob.tryRetain();
+        // Without it, the value is going or being cut at this moment: then it is not protected.
+        return blob == null ? Optional.empty() : Optional.of(new StoredChunk(content.meta, blob));
     }
 
     @Override

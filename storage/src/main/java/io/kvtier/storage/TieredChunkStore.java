@@ -4,13 +4,15 @@ import io.kvtier.storage.PutOutcome.AlreadyPresent;
 import io.kvtier.storage.PutOutcome.KeptOther;
 import io.kvtier.storage.PutOutcome.Replaced;
 import io.kvtier.storage.PutOutcome.Stored;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A hot tier over a cold one: what a node serves from.
@@ -131,6 +133,11 @@ public final class TieredChunkStore implements ChunkStore {
         }
         (chunk.isPresent() ? counters.hits : counters.misses).increment();
         return chunk;
+    }
+
+    @Override
+    public Optional<StoredChunk> hold(StoreKey key) {
+        return hot.hold(key);
     }
 
     private Optional<StoredChunk> lead(StoreKey key, ColdRead read) {
