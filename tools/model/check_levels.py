@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--no-recency", action="store_true", help="the last chunk like any other")
     parser.add_argument("--least", type=float, default=0.95, help="share that has to hold [0.95]")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rows", type=Path, help="write every measurement, a JSON line each")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -73,7 +75,8 @@ def main() -> None:
         coder = Simulation(codec, read_tables(), model.shape)
     else:
         coder = FrameCoder(profile, geometry(model.shape))
-    rows = measure(Judge(model), coder, cases, levels)
+    with open(args.rows or os.devnull, "w") as log:
+        rows = measure(Judge(model), coder, cases, levels, log)
     least = 1.0
     for level in levels:
         at = [row for row in rows if row.level == level.name]

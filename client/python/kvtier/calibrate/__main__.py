@@ -32,7 +32,7 @@ from .tables import CodeLengths, read_tables
 
 KIND_LAYERS = {"layer": 1, "joint": 3, "head": 6}
 DEFAULT_STEP = {"layer": 0.45, "joint": 0.46, "head": 0.46}
-BLIND_STEP = 0.25
+BLIND_STEP = 1.0
 ORDER_TEXTS = 5
 
 

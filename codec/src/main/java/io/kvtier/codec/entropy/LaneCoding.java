@@ -27,7 +27,7 @@ sealed interface LaneCoding permits ScalarCoding, VectorCoding {
      * Codes ops from the last to the first, op i in lane {@code i mod lanes}.
      *
      * @param states of the lanes: before and after
-     * @param words their low 16 bits, the decoder's last first; room for 8 more than ops
+     * @param words their low 16 bits, the decoder's last first; room for 16 more than ops
      * @return count of words
      */
     int encode(int[] ops, int count, int lanes, int[] states, int[] words);

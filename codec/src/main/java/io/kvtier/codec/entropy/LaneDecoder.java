@@ -16,6 +16,8 @@ public final class LaneDecoder {
     static final int HEADER_BYTES = 20;
     static final int LOW = 1 << 16;
 
+    private static final ValueLayout.OfLong U64 =
+            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt U32 =
             ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort U16 =
@@ -29,7 +31,9 @@ public final class LaneDecoder {
     int wordAt;
     int escapesSeen;
 
-    private final LaneSteps steps;
+    private final LaneSteps scalar = new ScalarSteps();
+    private final LaneSteps wide;
+    private LaneSteps steps = scalar;
     private MemorySegment segment = MemorySegment.NULL;
     private int lanes;
     private int groups;
@@ -49,7 +53,7 @@ public final class LaneDecoder {
 
     /** Chooses the path; both give the same rows. */
     public LaneDecoder(boolean vectors) {
-        steps = vectors ? new VectorSteps() : new ScalarSteps();
+        wide = vectors ? new VectorSteps() : scalar;
     }
 
     /** Starts a segment, whose bytes are lent until {@link #finish}; its checksum was verified. */
@@ -59,6 +63,7 @@ public final class LaneDecoder {
         check(size >= HEADER_BYTES, "segment bytes", "at least " + HEADER_BYTES, size);
         lanes = Byte.toUnsignedInt(bytes.get(ValueLayout.JAVA_BYTE, 0));
         check(lanes == 8 || lanes == 16 || lanes == 32, "lanes", "8, 16 or 32", lanes);
+        steps = lanes >= VectorSteps.WIDTH ? wide : scalar;
         byte reserved = bytes.get(ValueLayout.JAVA_BYTE, 1);
         check(reserved == 0, "reserved segment field", 0, reserved);
         groups = Short.toUnsignedInt(bytes.get(U16, 2));
@@ -167,14 +172,14 @@ public final class LaneDecoder {
         }
     }
 
+    /** Up to 8 bits. The states that follow the bypass leave room to read a whole word. */
     private int readBits(int bits) {
-        check(bits <= bypassBits - bypassAt, "bypass bits", bypassAt + bits, bypassBits);
-        int value = 0;
-        for (int i = 0; i < bits; i++, bypassAt++) {
-            int octet = segment.get(ValueLayout.JAVA_BYTE, bypassOffset + (bypassAt >> 3));
-            value |= (octet >> (bypassAt & 7) & 1) << i;
+        if (bits > bypassBits - bypassAt) {
+            throw new CorruptChunkException("bypass bits", bypassAt + bits, bypassBits);
         }
-        return value;
+        long word = segment.get(U64, bypassOffset + (bypassAt >> 3)) >>> (bypassAt & 7);
+        bypassAt += bits;
+        return (int) word & ((1 << bits) - 1);
     }
 
     private void patchEscapes(int n, int[] out, int from) {

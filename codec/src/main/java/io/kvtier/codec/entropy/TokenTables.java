@@ -11,11 +11,15 @@ public final class TokenTables {
     static final int PADDING = 32;
 
     int tokens;
+    /** Whether all tokens are of class 0. */
     boolean uniform;
     final int[] shift;
 
     /** No token's shift is larger. */
     int shiftMax;
+
+    /** The last token that is certain, −1 if none is. */
+    int rawMax;
 
     /** 0 where a token is coded, −1 where it is certain. */
     final int[] certain;
@@ -36,6 +40,7 @@ public final class TokenTables {
         this.tokens = tokens;
         uniform = true;
         shiftMax = 0;
+        rawMax = -1;
         for (int i = 0; i < tokens + PADDING; i++) {
             shift[i] = 0;
             certain[i] = i < tokens ? 0 : -1;
@@ -52,7 +57,7 @@ public final class TokenTables {
     /** Marks a token as sent raw: its elements are certainly 0. */
     public void setRaw(int token) {
         certain[token] = -1;
-        uniform = false;
+        rawMax = Math.max(rawMax, token);
     }
 
     /** The table of a token's element in a row. */

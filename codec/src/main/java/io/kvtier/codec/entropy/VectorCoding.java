@@ -7,11 +7,12 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
-/** Eight symbols at a time. */
+/** As many symbols at a time as {@link VectorSteps} takes lanes. */
 final class VectorCoding implements LaneCoding {
-    private static final VectorSpecies<Integer> EIGHT = IntVector.SPECIES_256;
-    private static final VectorShuffle<Integer> REVERSE = VectorShuffle.fromOp(EIGHT, i -> 7 - i);
-    private static final int WIDTH = 8;
+    private static final VectorSpecies<Integer> WIDE = VectorSteps.WIDE;
+    private static final int WIDTH = VectorSteps.WIDTH;
+    private static final VectorShuffle<Integer> REVERSE =
+            VectorShuffle.fromOp(WIDE, i -> WIDTH - 1 - i);
 
     /** Bits of 2^32 and 2^23 as floats. */
     private static final int TWO_32 = 0x4F800000;
@@ -25,16 +26,16 @@ final class VectorCoding implements LaneCoding {
 
     @Override
     public boolean row(int rowIndex, TokenTables tokens, int[] q, int from, int[] ops, int at) {
-        VectorMask<Integer> missing = EIGHT.maskAll(false);
+        VectorMask<Integer> missing = WIDE.maskAll(false);
         int wide = tokens.tokens & -WIDTH;
         for (int t = 0; t < wide; t += WIDTH) {
-            IntVector h = IntVector.fromArray(EIGHT, q, from + t).max(-31).min(31);
+            IntVector h = IntVector.fromArray(WIDE, q, from + t).max(-31).min(31);
             VectorSteps.tables(rowIndex, tokens, t)
                     .lanewise(VectorOperators.LSHL, 6)
                     .add(h)
                     .add(GaussianTables.ENCODE_ZERO)
                     .intoArray(index, 0);
-            IntVector op = IntVector.fromArray(EIGHT, tables.encode, 0, index, 0);
+            IntVector op = IntVector.fromArray(WIDE, tables.encode, 0, index, 0);
             missing = missing.or(op.eq(0));
             op.intoArray(ops, at + t);
         }
@@ -50,23 +51,23 @@ final class VectorCoding implements LaneCoding {
             int from,
             int[] ops,
             int at) {
-        VectorMask<Integer> wrong = EIGHT.maskAll(false);
+        VectorMask<Integer> wrong = WIDE.maskAll(false);
         int wide = tokens.tokens & -WIDTH;
         for (int t = 0; t < wide; t += WIDTH) {
-            IntVector q = IntVector.fromArray(EIGHT, coarse, from + t);
-            IntVector digit = IntVector.fromArray(EIGHT, fine, from + t).sub(q.mul(3));
-            IntVector certain = IntVector.fromArray(EIGHT, tokens.certain, t); // 0 or −1
+            IntVector q = IntVector.fromArray(WIDE, coarse, from + t);
+            IntVector digit = IntVector.fromArray(WIDE, fine, from + t).sub(q.mul(3));
+            IntVector certain = IntVector.fromArray(WIDE, tokens.certain, t); // 0 or −1
             wrong = wrong.or(digit.abs().compare(VectorOperators.GT, certain.add(1)));
             IntVector place = digit.blend(digit.neg(), q.lt(0)).max(-1).min(1);
             IntVector context =
-                    IntVector.fromArray(EIGHT, tokens.shift, t)
+                    IntVector.fromArray(WIDE, tokens.shift, t)
                             .add(rowIndex)
                             .max(0)
                             .min(GaussianTables.TABLES - 1)
                             .lanewise(VectorOperators.LSHL, 2)
                             .add(q.abs().min(3));
             context.mul(3).add(place).add(1).intoArray(index, 0);
-            IntVector.fromArray(EIGHT, tables.refineEncode, 0, index, 0)
+            IntVector.fromArray(WIDE, tables.refineEncode, 0, index, 0)
                     .blend(GaussianTables.CERTAIN_OP, certain.lt(0))
                     .intoArray(ops, at + t);
         }
@@ -78,15 +79,18 @@ final class VectorCoding implements LaneCoding {
      */
     @Override
     public int encode(int[] ops, int count, int lanes, int[] states, int[] words) {
+        if (lanes < WIDTH) {
+            return rest.encode(ops, count, lanes, states, words);
+        }
         for (int lane = 0; lane < lanes; lane++) {
             reversed[lane] = states[lanes - 1 - lane];
         }
         int due = 0;
         for (int i = count - WIDTH; i >= 0; i -= WIDTH) {
             int lane = lanes - WIDTH - (i & (lanes - 1));
-            IntVector op = IntVector.fromArray(EIGHT, ops, i).rearrange(REVERSE);
+            IntVector op = IntVector.fromArray(WIDE, ops, i).rearrange(REVERSE);
             IntVector frequency = op.lanewise(VectorOperators.LSHR, 12);
-            IntVector x = IntVector.fromArray(EIGHT, reversed, lane);
+            IntVector x = IntVector.fromArray(WIDE, reversed, lane);
             VectorMask<Integer> more =
                     x.lanewise(VectorOperators.LSHR, 20).compare(VectorOperators.GE, frequency);
             x.compress(more).intoArray(words, due);
