@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import flight
 
+from kvtier.credentials import NO_CREDENTIALS, Credentials
 from kvtier.data_free import data_free, data_free_id
 from kvtier.deadline import Deadline
 from kvtier.decoder import decode_chunk
@@ -118,10 +119,16 @@ class Prefix:
 class Tier:
     """A connection to one node."""
 
-    def __init__(self, location: str, profiles: Sequence[Profile] = ()) -> None:
+    def __init__(
+        self,
+        location: str,
+        profiles: Sequence[Profile] = (),
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> None:
         self._location = location
+        self._headers = credentials.headers()
         with flight_errors(location):
-            self._client = flight.FlightClient(location)
+            self._client = flight.FlightClient(location, **credentials.tls())
         self._lock = threading.Lock()
         self._idle: dict[bytes, list[SegmentStream]] = {}
         self._profiles = {profile.id: profile for profile in profiles}
@@ -129,9 +136,13 @@ class Tier:
         self.goodput = Goodput()
 
     @staticmethod
-    def connect(location: str, profiles: Sequence[Profile] = ()) -> Tier:
-        """Connect to `grpc://host:port`; `profiles` are those that this worker has already."""
-        return Tier(location, profiles)
+    def connect(
+        location: str,
+        profiles: Sequence[Profile] = (),
+        credentials: Credentials = NO_CREDENTIALS,
+    ) -> Tier:
+        """Connect to `grpc://` or `grpc+tls://host:port`; `profiles`: those at hand already."""
+        return Tier(location, profiles, credentials)
 
     def close(self) -> None:
         """End all streams and the connection."""
@@ -355,7 +366,7 @@ class Tier:
     def _options(self, deadline: Deadline) -> flight.FlightCallOptions:
         left = deadline.left
         # a gRPC timeout of zero means none
-        return flight.FlightCallOptions(timeout=min(max(left, 1e-3), 1e6))
+        return flight.FlightCallOptions(timeout=min(max(left, 1e-3), 1e6), headers=self._headers)
 
     def _take_stream(self, namespace: bytes) -> SegmentStream:
         with self._lock:
@@ -364,7 +375,7 @@ class Tier:
                 stream = idle.pop()
                 if stream.failure is None:
                     return stream
-        return SegmentStream(self._client, namespace, self._location)
+        return SegmentStream(self._client, namespace, self._location, self._headers)
 
     def _give_stream(self, namespace: bytes, stream: SegmentStream) -> None:
         with self._lock:

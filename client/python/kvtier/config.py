@@ -44,7 +44,10 @@ class TierConfig:
     retry_after: seconds; a node that failed is left alone for retry_after.
     prefill_tokens_per_second: what computing costs, 0 = measured where the engine lets it be.
     save_bytes: most bytes of chunks that wait to be sent; more are dropped. durability: `memory`
-    or `disk`. save: whether chunks are put at all. async_load: whether loads go on beside steps.
+    or `disk`. token_file: file of the bearer token. tls_ca: PEM file of the
+    authorities that vouch for `grpc+tls://` nodes, empty for the system's; tls_cert, tls_key: PEM
+    files of the worker's own certificate, where nodes ask for one. save: whether chunks are put at
+    all. async_load: whether loads go on beside steps.
     """
 
     node: str = "grpc://127.0.0.1:7420"
@@ -60,6 +63,10 @@ class TierConfig:
     prefill_tokens_per_second: float = 0.0
     save_bytes: int = 512 << 20
     durability: str = "memory"
+    token_file: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
     save: bool = True
     async_load: bool = True
 
@@ -77,6 +84,8 @@ class TierConfig:
             require(getattr(self, name) > 0, name, getattr(self, name), "more than 0 s")
         for name in ("retry_after", "prefill_tokens_per_second", "save_bytes"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        both = bool(self.tls_cert) == bool(self.tls_key)
+        require(both, "tls_cert and tls_key", "one of them", "both or none")
         names = [kind.name.lower() for kind in Durability]
         require(self.durability in names, "durability", repr(self.durability), " or ".join(names))
 

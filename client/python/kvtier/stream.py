@@ -34,11 +34,19 @@ class SegmentStream:
     What is under way is bounded by the caller, who knows the sizes of what it asks for.
     """
 
-    def __init__(self, client: flight.FlightClient, namespace: bytes, node: str) -> None:
+    def __init__(
+        self,
+        client: flight.FlightClient,
+        namespace: bytes,
+        node: str,
+        headers: list[tuple[bytes, bytes]],
+    ) -> None:
         self._node = node
         descriptor = flight.FlightDescriptor.for_command(StreamCommand(namespace).to_bytes())
         with flight_errors(node):
-            self._writer, self._reader = client.do_exchange(descriptor)
+            self._writer, self._reader = client.do_exchange(
+                descriptor, flight.FlightCallOptions(headers=headers)
+            )
         self._arrivals: queue.Queue[Arrival | KvtierError] = queue.Queue(REPLIES_WAITING_MAX)
         self._next_id = 0
         self._live: set[int] = set()

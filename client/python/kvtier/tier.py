@@ -22,6 +22,7 @@ import numpy as np
 from kvtier import client
 from kvtier.client import DecodedChunk, Match, PrefixReader
 from kvtier.config import TierConfig
+from kvtier.credentials import Credentials
 from kvtier.data_free import data_free
 from kvtier.deadline import Deadline
 from kvtier.decoder import decode_opaque
@@ -153,7 +154,10 @@ class Tier(client.Tier):
         if config.profile:
             self.profile_of_config = read_profile(config.profile)
             known.append(self.profile_of_config)
-        super().__init__(config.node, known)
+        credentials = Credentials(
+            config.token_file, config.tls_ca, config.tls_cert, config.tls_key
+        )
+        super().__init__(config.node, known, credentials)
         self.config = config
 
     @staticmethod

@@ -175,8 +175,8 @@ def test_hanging_node_ends_at_the_deadline_with_what_is_there(node: MemoryNode, 
 
     node.before_reply = hang
     started = time.monotonic()
-    prefix = tier.get(SPACE, TOKENS, deadline=0.5)
-    assert time.monotonic() - started < 0.8
+    prefix = tier.get(SPACE, TOKENS, deadline=3.0)  # two chunks are decoded in far less
+    assert time.monotonic() - started < 8
     assert prefix.stop == Stop.DEADLINE and prefix.delivered == 96
     assert prefix.grades == [Grade(0, 0)] * 2 and np.array_equal(prefix.k[:, 0], K[:, 0])
     node.before_reply = lambda reply: None

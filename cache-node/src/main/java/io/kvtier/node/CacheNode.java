@@ -4,13 +4,17 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.kvtier.client.ClientOptions;
+import io.kvtier.client.ClientTls;
 import io.kvtier.config.ClusterConfig;
 import io.kvtier.config.NodeConfig;
 import io.kvtier.flight.Authenticator;
+import io.kvtier.flight.BearerTokens;
 import io.kvtier.flight.ControlService;
 import io.kvtier.flight.FlightNode;
 import io.kvtier.flight.FlightOptions;
 import io.kvtier.flight.FolderProfileStore;
+import io.kvtier.flight.TlsFiles;
 import io.kvtier.node.control.ControlPlane;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.BlobPoolOptions;
@@ -124,7 +128,7 @@ final class CacheNode implements AutoCloseable {
     }
 
     private void open() {
-        requireLoopback(config.listen().host());
+        requireProtected(config);
         NodeConfig.Limits limits = config.limits();
         NodeConfig.Storage storage = config.storage();
         Path folder = storage.directory();
@@ -171,9 +175,10 @@ final class CacheNode implements AutoCloseable {
                                         pool,
                                         profiles,
                                         () -> stats(store, pool, scrubbed.get()),
-                                        Authenticator.anonymous(),
+                                        authenticator(),
                                         control.<ControlService>map(it -> it)
-                                                .orElseGet(ControlService::alone))));
+                                                .orElseGet(ControlService::alone),
+                                        tls())));
         port = flight.port();
         control.ifPresent(
                 plane -> {
@@ -192,7 +197,28 @@ final class CacheNode implements AutoCloseable {
                         cluster,
                         directory,
                         new ControlPlane.Surroundings(
-                                clock, InstantSource.system(), new SecureRandom())));
+                                clock,
+                                InstantSource.system(),
+                                new SecureRandom(),
+                                towardsNodes())));
+    }
+
+    /** By what this node is known to others of its cluster. */
+    private ClientOptions towardsNodes() {
+        NodeConfig.Security security = config.security();
+        ClientOptions options = ClientOptions.defaults();
+        if (NodeConfig.Security.isGiven(security.nodeToken())) {
+            options = options.withToken(security.nodeToken());
+        }
+        if (NodeConfig.Security.isGiven(security.nodeAuthorities())) {
+            options =
+                    options.withTls(
+                            new ClientTls(
+                                    Optional.of(security.nodeAuthorities()),
+                                    Optional.of(security.certificate()),
+                                    Optional.of(security.key())));
+        }
+        return options;
     }
 
     private ChunkStore openCold(BlobPool pool, NodeConfig.Storage storage) {
@@ -288,15 +314,40 @@ final class CacheNode implements AutoCloseable {
         }
     }
 
+    private Authenticator authenticator() {
+        NodeConfig.Security security = config.security();
+        return security.isAuthenticated()
+                ? new BearerTokens(security.tokens(), security.secret(), clock)
+                : Authenticator.anonymous();
+    }
+
+    private Optional<TlsFiles> tls() {
+        NodeConfig.Security security = config.security();
+        return security.isEncrypted()
+                ? Optional.of(
+                        new TlsFiles(
+                                security.certificate(),
+                                security.key(),
+                                Optional.of(security.clientAuthorities())
+                                        .filter(NodeConfig.Security::isGiven)))
+                : Optional.empty();
+    }
+
     /** Without TLS and credentials a node must not be reachable from elsewhere. */
-    private static void requireLoopback(String host) {
+    private static void requireProtected(NodeConfig config) {
+        String host = config.listen().host();
+        NodeConfig.Security security = config.security();
         try {
-            if (!InetAddress.getByName(host).isLoopbackAddress()) {
+            boolean isProtected = security.isEncrypted() && security.isAuthenticated();
+            if (!isProtected
+                    && !security.plaintext()
+                    && !InetAddress.getByName(host).isLoopbackAddress()) {
                 throw new CommandException(
                         ExitCode.USAGE,
                         "listen.host is "
                                 + host
-                                + ", expected a loopback address: this version has no TLS");
+                                + ", expected a loopback address, or security.certificate, key,"
+                                + " tokens and secret (or security.plaintext: true)");
             }
         } catch (UnknownHostException e) {
             throw new CommandException(ExitCode.USAGE, "listen.host " + host + " is unknown", e);

@@ -20,13 +20,13 @@ final class ClusterLeader {
      *
      * @throws UnavailableException if no node knows one
      */
-    static ControlReply send(List<String> endpoints, MemberCommand command, Duration time) {
+    static ControlReply send(
+            List<String> endpoints, ClientOptions options, MemberCommand command, Duration time) {
         String next = endpoints.getFirst();
         KvtierException failure =
                 new UnavailableException("no node knows the leader of the voters");
         for (int hop = 0; hop < HOPS_MAX; hop++) {
-            try (ControlConnection node =
-                    ControlConnection.connect(next, ClientOptions.defaults())) {
+            try (ControlConnection node = ControlConnection.connect(next, options)) {
                 ControlReply reply = node.send(command, time.dividedBy(2));
                 if (reply.status() != ControlReply.Status.NOT_LEADER) {
                     return reply;

@@ -3,7 +3,6 @@ package io.kvtier.node;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.kvtier.client.ClientOptions;
 import io.kvtier.client.KvtierClient;
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.wire.ClusterMap;
@@ -49,7 +48,7 @@ final class ClusterStatusCommand implements Callable<Integer> {
     }
 
     private void addHeld(ObjectNode out, String endpoint) throws IOException {
-        try (KvtierClient node = KvtierClient.connect(endpoint, ClientOptions.defaults())) {
+        try (KvtierClient node = KvtierClient.connect(endpoint, address.options())) {
             JsonNode stats = mapper.readTree(node.stats(node.within(STATS_TIME)));
             JsonNode store = stats.path("store");
             out.put("entries", store.path("entries").asLong());

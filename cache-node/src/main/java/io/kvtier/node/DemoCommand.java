@@ -86,7 +86,8 @@ final class DemoCommand implements Callable<Integer> {
                                 256L << 20,
                                 1L << 30),
                         usual.limits(),
-                        usual.cluster());
+                        usual.cluster(),
+                        usual.security());
         try (Arena arena = Arena.ofShared();
                 CacheNode node = CacheNode.start(config)) {
             progress("node on " + node.endpoint());

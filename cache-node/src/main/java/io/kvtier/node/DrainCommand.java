@@ -35,7 +35,10 @@ final class DrainCommand implements Callable<Integer> {
                         : resume ? MemberCommand.Verb.RESUME : MemberCommand.Verb.DRAIN;
         ControlReply reply =
                 ClusterLeader.send(
-                        address.endpoints(), new MemberCommand(verb, node), address.deadline());
+                        address.endpoints(),
+                        address.options(),
+                        new MemberCommand(verb, node),
+                        address.deadline());
         if (reply.status() != ControlReply.Status.DONE) {
             throw new CommandException(ExitCode.USAGE, reply.message());
         }

@@ -24,6 +24,7 @@ import picocli.CommandLine.Command;
             StatsCommand.class,
             ClusterCommand.class,
             DrainCommand.class,
+            TokenCommand.class,
             DemoCommand.class,
             CodecCommand.class,
             ProfileCommand.class,

@@ -1,24 +1,20 @@
 package io.kvtier.node;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.node.storage.BenchRow;
 import io.kvtier.node.storage.StorageBench;
 import io.kvtier.storage.NanoClock;
-
-import org.jspecify.annotations.Nullable;
-
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
 /** {@code kvtier bench storage}: what the layouts of the cold tier cost on a medium. */
 @Command(

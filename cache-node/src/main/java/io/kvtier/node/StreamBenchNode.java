@@ -95,7 +95,8 @@ final class StreamBenchNode implements AutoCloseable {
                                         256L << 20,
                                         1L << 30),
                                 usual.limits(),
-                                usual.cluster()));
+                                usual.cluster(),
+                                usual.security()));
         KvtierClient client = KvtierClient.connect(node.endpoint(), ClientOptions.defaults());
         boolean started = false;
         try {

@@ -2,12 +2,18 @@ package io.kvtier.client;
 
 import static io.kvtier.codec.error.InvalidRequestException.check;
 
+import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.codec.frame.DecodeLimits;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
 
 /**
  * Limits and first guesses of a client.
  *
  * @param authorization value of the {@code authorization} header of each call, empty for none
+ * @param tls how the wire is protected, empty for plaintext
  * @param messageBytesMax longest message taken and sent, so the longest frame of a put, too
  * @param memoryBytesMax bytes of the wire held at once
  * @param coldBytesPerSecond rate assumed before anything was measured or hinted
@@ -18,6 +24,7 @@ import io.kvtier.codec.frame.DecodeLimits;
  */
 public record ClientOptions(
         String authorization,
+        Optional<ClientTls> tls,
         int messageBytesMax,
         long memoryBytesMax,
         double coldBytesPerSecond,
@@ -41,13 +48,49 @@ public record ClientOptions(
     /** Messages to 16 MiB, 20 Mbit/s until more is known. */
     public static ClientOptions defaults() {
         return new ClientOptions(
-                "", 16 << 20, 256L << 20, 2.5e6, 16, 2, 3, DecodeLimits.defaults());
+                "",
+                Optional.empty(),
+                16 << 20,
+                256L << 20,
+                2.5e6,
+                16,
+                2,
+                3,
+                DecodeLimits.defaults());
     }
 
     /** The same with a credential. */
     public ClientOptions withAuthorization(String newAuthorization) {
         return new ClientOptions(
                 newAuthorization,
+                tls,
+                messageBytesMax,
+                memoryBytesMax,
+                coldBytesPerSecond,
+                namespacesMax,
+                reconnectsMax,
+                restartsMax,
+                decodeLimits);
+    }
+
+    /**
+     * The same with the bearer token that a file holds.
+     *
+     * @throws UnavailableException if it cannot be read
+     */
+    public ClientOptions withToken(Path file) {
+        try {
+            return withAuthorization("Bearer " + Files.readString(file).strip());
+        } catch (IOException e) {
+            throw new UnavailableException(file + " cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    /** The same over TLS. */
+    public ClientOptions withTls(ClientTls newTls) {
+        return new ClientOptions(
+                authorization,
+                Optional.of(newTls),
                 messageBytesMax,
                 memoryBytesMax,
                 coldBytesPerSecond,
@@ -61,6 +104,7 @@ public record ClientOptions(
     public ClientOptions withMessageBytesMax(int newMessageBytesMax) {
         return new ClientOptions(
                 authorization,
+                tls,
                 newMessageBytesMax,
                 Math.max(memoryBytesMax, newMessageBytesMax),
                 coldBytesPerSecond,
@@ -74,6 +118,7 @@ public record ClientOptions(
     public ClientOptions withColdBytesPerSecond(double newColdBytesPerSecond) {
         return new ClientOptions(
                 authorization,
+                tls,
                 messageBytesMax,
                 memoryBytesMax,
                 newColdBytesPerSecond,

@@ -58,12 +58,21 @@ final class NodeConnection implements AutoCloseable {
         int colon = endpoint.lastIndexOf(':');
         int port = port(endpoint, colon);
         String host = endpoint.substring(0, colon);
-        this.client =
-                FlightClient.builder(allocator, Location.forGrpcInsecure(host, port))
-                        .maxInboundMessageSize(options.messageBytesMax())
-                        .build();
+        this.client = flightClient(host, port);
         this.callOptions = credentials(options.authorization());
         this.estimator = new GoodputEstimator(options.coldBytesPerSecond());
+    }
+
+    private FlightClient flightClient(String host, int port) {
+        Location location =
+                options.tls().isPresent()
+                        ? Location.forGrpcTls(host, port)
+                        : Location.forGrpcInsecure(host, port);
+        FlightClient.Builder builder =
+                FlightClient.builder(allocator, location)
+                        .maxInboundMessageSize(options.messageBytesMax());
+        options.tls().ifPresent(tls -> tls.configure(builder));
+        return builder.build();
     }
 
     /** {@code host:port}. */

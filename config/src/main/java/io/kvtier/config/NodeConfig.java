@@ -12,8 +12,10 @@ import java.time.Duration;
  * @param storage what is kept, and where
  * @param limits what one client or all together may ask for
  * @param cluster which others it works with
+ * @param security who may connect, and how the wire is protected
  */
-public record NodeConfig(Listen listen, Storage storage, Limits limits, ClusterConfig cluster) {
+public record NodeConfig(
+        Listen listen, Storage storage, Limits limits, ClusterConfig cluster, Security security) {
     private static final long MIB = 1L << 20;
     private static final long GIB = 1L << 30;
 
@@ -92,12 +94,81 @@ public record NodeConfig(Listen listen, Storage storage, Limits limits, ClusterC
         }
     }
 
+    /**
+     * Who may connect, and how the wire is protected. A file that is not given is the empty path.
+     *
+     * @param certificate PEM file of the node's TLS certificate
+     * @param key PEM file of its private key, PKCS #8
+     * @param clientAuthorities PEM file; with it clients need a certificate of one of these
+     * @param tokens file of bearer tokens' hashes, see {@code kvtier token}
+     * @param secret file of the secret that keeps tenants apart, the same on all nodes
+     * @param nodeToken file of the token, of role node, that this node shows to others
+     * @param nodeAuthorities PEM file of the authorities that vouch for other nodes
+     * @param plaintext whether another address than loopback may do without TLS and tokens
+     */
+    public record Security(
+            Path certificate,
+            Path key,
+            Path clientAuthorities,
+            Path tokens,
+            Path secret,
+            Path nodeToken,
+            Path nodeAuthorities,
+            boolean plaintext) {
+        private static final Path NONE = Path.of("");
+
+        /** No file, loopback only. */
+        static Security none() {
+            return new Security(NONE, NONE, NONE, NONE, NONE, NONE, NONE, false);
+        }
+
+        /** Checks that files come with those that they need. */
+        public Security {
+            check(isGiven(certificate) == isGiven(key), "key", one(key), "given with certificate");
+            check(
+                    !isGiven(clientAuthorities) || isGiven(certificate),
+                    "clientAuthorities",
+                    one(clientAuthorities),
+                    "given with certificate and key only");
+            check(
+                    !isGiven(nodeAuthorities) || isGiven(certificate),
+                    "nodeAuthorities",
+                    one(nodeAuthorities),
+                    "given with certificate and key only");
+            check(
+                    isGiven(tokens) == isGiven(secret),
+                    "secret",
+                    one(secret),
+                    "given if and only if tokens is");
+        }
+
+        /** Whether a path names a file. */
+        public static boolean isGiven(Path file) {
+            return !file.equals(NONE);
+        }
+
+        /** Whether connections use TLS. */
+        public boolean isEncrypted() {
+            return isGiven(certificate);
+        }
+
+        /** Whether calls need a token. */
+        public boolean isAuthenticated() {
+            return isGiven(tokens);
+        }
+
+        private static String one(Path file) {
+            return isGiven(file) ? "'" + file + "'" : "not given";
+        }
+    }
+
     /** Loopback, 1 GiB of memory, 16 GiB of disk under the working directory. */
     public static NodeConfig defaults() {
         return new NodeConfig(
                 new Listen("127.0.0.1", 7420),
                 new Storage(Path.of("kvtier-data"), Layout.BLOB, GIB, 16 * GIB),
                 new Limits(16 * MIB, GIB, 256 * MIB, Duration.ofSeconds(2), Duration.ofSeconds(30)),
-                ClusterConfig.defaults());
+                ClusterConfig.defaults(),
+                Security.none());
     }
 }

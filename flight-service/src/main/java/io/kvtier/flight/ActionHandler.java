@@ -7,20 +7,20 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.ChunkDirectory;
 import io.kvtier.codec.wire.ControlRequest;
 import io.kvtier.codec.wire.GroupLookup;
+import io.kvtier.codec.wire.Heartbeat;
 import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
+import io.kvtier.codec.wire.MemberCommand;
 import io.kvtier.codec.wire.ProfilePiece;
 import io.kvtier.storage.ChunkMeta;
-
-import org.apache.arrow.flight.Action;
-import org.apache.arrow.flight.ActionType;
-import org.apache.arrow.flight.FlightProducer.StreamListener;
-import org.apache.arrow.flight.Result;
-
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.apache.arrow.flight.Action;
+import org.apache.arrow.flight.ActionType;
+import org.apache.arrow.flight.FlightProducer.StreamListener;
+import org.apache.arrow.flight.Result;
 
 /** The small calls: lookup, statistics, profiles. */
 final class ActionHandler {
@@ -37,15 +37,15 @@ final class ActionHandler {
     private static final int PIECE_BYTES = 4 << 20;
 
     private final NodeContext node;
-    private final Tenant tenant;
+    private final Caller caller;
     private final Object connection;
 
     /**
      * @param connection over which the call came
      */
-    ActionHandler(NodeContext node, Tenant tenant, Object connection) {
+    ActionHandler(NodeContext node, Caller caller, Object connection) {
         this.node = node;
-        this.tenant = tenant;
+        this.caller = caller;
         this.connection = connection;
     }
 
@@ -56,11 +56,8 @@ final class ActionHandler {
             case "lookup" -> results.onNext(new Result(lookup(LookupCommand.parse(body))));
             case "lookup-groups" -> lookup(GroupLookup.parse(body), results);
             case "map" -> results.onNext(new Result(node.control().map().toBytes()));
-            case "control" ->
-                    results.onNext(
-                            new Result(
-                                    node.control().handle(ControlRequest.parse(body)).toBytes()));
-            case "stats" -> results.onNext(new Result(node.stats().get().getBytes(UTF_8)));
+            case "control" -> results.onNext(new Result(control(ControlRequest.parse(body))));
+            case "stats" -> results.onNext(new Result(stats()));
             case "put-profile" -> results.onNext(new Result(putProfile(body)));
             case "get-profile" -> getProfile(action.getBody(), results);
             default ->
@@ -80,9 +77,10 @@ final class ActionHandler {
     }
 
     private byte[] lookup(LookupCommand command) {
+        TenantKeys keys = new TenantKeys(node.store(), caller.tenant());
         List<ChunkDirectory> held = new ArrayList<>();
         for (Digest key : command.keys()) {
-            Optional<ChunkMeta> meta = node.store().find(tenant.keyOf(key));
+            Optional<ChunkMeta> meta = node.store().find(keys.toRead(key));
             Optional<ChunkDirectory> directory =
                     meta.flatMap(found -> HeldFrame.directory(found, command.namespace()));
             if (directory.isEmpty()) {
@@ -94,13 +92,27 @@ final class ActionHandler {
         node.store()
                 .protect(
                         connection,
-                        command.keys().subList(0, held.size()).stream()
-                                .map(tenant::keyOf)
-                                .toList());
+                        command.keys().subList(0, held.size()).stream().map(keys::toRead).toList());
         return new LookupReply(node.options().bytesPerSecond(), held).toBytes();
     }
 
+    private byte[] control(ControlRequest request) {
+        var _ =
+                switch (request) {
+                    case Heartbeat beat -> caller.as(Role.NODE);
+                    case MemberCommand command -> caller.as(Role.ADMIN);
+                };
+        return node.control().handle(request).toBytes();
+    }
+
+    /** Counts of the whole node, so not for every tenant. */
+    private byte[] stats() {
+        var _ = caller.as(Role.ADMIN);
+        return node.stats().get().getBytes(UTF_8);
+    }
+
     private byte[] putProfile(ByteBuffer body) {
+        var _ = caller.as(Role.WRITER);
         ProfilePiece piece = ProfilePiece.parse(body);
         boolean complete =
                 node.profiles().write(piece.id(), piece.total(), piece.offset(), piece.bytes());

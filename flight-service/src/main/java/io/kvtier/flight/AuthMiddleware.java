@@ -8,9 +8,9 @@ import org.apache.arrow.flight.FlightServerMiddleware;
 import org.apache.arrow.flight.RequestContext;
 import org.jspecify.annotations.Nullable;
 
-/** Carries the tenant of a call from its headers to the producer. */
-record AuthMiddleware(Tenant tenant) implements FlightServerMiddleware {
-    static final Key<AuthMiddleware> KEY = Key.of("kvtier-tenant");
+/** Carries the caller of a call from its headers to the producer. */
+record AuthMiddleware(Caller caller) implements FlightServerMiddleware {
+    static final Key<AuthMiddleware> KEY = Key.of("kvtier-caller");
 
     /** Asks the authenticator at the start of every call. */
     record Starter(Authenticator authenticator) implements Factory<AuthMiddleware> {

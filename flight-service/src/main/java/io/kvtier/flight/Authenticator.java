@@ -14,10 +14,10 @@ public interface Authenticator {
      * @param authorization value of the call's {@code authorization} header, empty when absent
      * @throws io.kvtier.codec.error.AccessDeniedException to refuse
      */
-    Tenant authenticate(String authorization);
+    Caller authenticate(String authorization);
 
-    /** Accepts everybody as {@link Tenant#NONE}. */
+    /** Accepts everybody as {@link Caller#ANYONE}. */
     static Authenticator anonymous() {
-        return authorization -> Tenant.NONE;
+        return authorization -> Caller.ANYONE;
     }
 }

@@ -3,10 +3,8 @@ package io.kvtier.flight;
 import io.grpc.Context;
 import io.grpc.Metadata;
 import io.grpc.ServerStreamTracer;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Resets a call, so that the network lets go of what its client does not take.

@@ -5,18 +5,17 @@ import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.NanoClock;
-
-import org.apache.arrow.flight.FlightServer;
-import org.apache.arrow.flight.Location;
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
-
 import java.io.IOException;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.apache.arrow.flight.FlightServer;
+import org.apache.arrow.flight.Location;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
 
 /**
  * A running Flight service over a chunk store.
@@ -29,6 +28,7 @@ public final class FlightNode implements AutoCloseable {
     private final BufferAllocator outbound;
     private final ExecutorService executor;
     private final NodeContext context;
+    private final Optional<NodeTls> tls;
     private final FlightServer server;
 
     /** What a node works on. */
@@ -38,10 +38,12 @@ public final class FlightNode implements AutoCloseable {
             ProfileStore profiles,
             Supplier<String> stats,
             Authenticator authenticator,
-            ControlService control) {}
+            ControlService control,
+            Optional<TlsFiles> tls) {}
 
     private FlightNode(FlightOptions options, Parts parts) {
         NanoClock clock = NanoClock.system();
+        tls = parts.tls().map(NodeTls::new);
         root = new RootAllocator(options.inboundBytesMax() + 2 * options.inFlightBytesMax());
         inbound = root.newChildAllocator("inbound", 0, options.inboundBytesMax());
         outbound = root.newChildAllocator("outbound", 0, 2 * options.inFlightBytesMax());
@@ -138,6 +140,7 @@ public final class FlightNode implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        tls.ifPresent(NodeTls::close);
         context.watch().close();
         context.memory().sweep();
         outbound.close();
@@ -156,6 +159,11 @@ public final class FlightNode implements AutoCloseable {
                                 .permitKeepAliveTime(5, TimeUnit.SECONDS)
                                 .permitKeepAliveWithoutCalls(true)
                                 .handshakeTimeout(5, TimeUnit.SECONDS);
+        // Flight's own TLS reads its files once; this one follows them.
+        Consumer<NettyServerBuilder> transport =
+                tls.<Consumer<NettyServerBuilder>>map(
+                                files -> netty.andThen(b -> b.sslContext(files.context())))
+                        .orElse(netty);
         return FlightServer.builder(
                         inbound,
                         Location.forGrpcInsecure(options.host(), options.port()),
@@ -165,7 +173,7 @@ public final class FlightNode implements AutoCloseable {
                 .setMaxHeaderListSize(options.headerBytesMax())
                 .backpressureThreshold(options.sliceBytes())
                 .middleware(AuthMiddleware.KEY, new AuthMiddleware.Starter(authenticator))
-                .transportHint("grpc.builderConsumer", netty)
+                .transportHint("grpc.builderConsumer", transport)
                 .build();
     }
 }

@@ -31,7 +31,7 @@ final class GetHandler {
     private static final long ROUND_TRIP_NANOS = 1_000_000;
 
     private final NodeContext node;
-    private final Tenant tenant;
+    private final TenantKeys keys;
     private final GetTicket ticket;
     private final ReplyWriter writer;
     private final long startNanos;
@@ -41,7 +41,7 @@ final class GetHandler {
 
     GetHandler(NodeContext node, Tenant tenant, GetTicket ticket, ReplyWriter writer) {
         this.node = node;
-        this.tenant = tenant;
+        this.keys = new TenantKeys(node.store(), tenant);
         this.ticket = ticket;
         this.writer = writer;
         this.startNanos = node.clock().nanoTime();
@@ -63,7 +63,7 @@ final class GetHandler {
 
     private void lookup() {
         for (Digest key : ticket.keys()) {
-            Optional<ChunkMeta> meta = node.store().find(tenant.keyOf(key));
+            Optional<ChunkMeta> meta = node.store().find(keys.toRead(key));
             Optional<ChunkDirectory> directory =
                     meta.flatMap(found -> HeldFrame.directory(found, ticket.namespace()));
             if (directory.isEmpty()) {
@@ -115,7 +115,7 @@ final class GetHandler {
     private boolean send(SendOrder.Item item) throws InterruptedException {
         ChunkDirectory directory = chunks.get(item.chunk());
         Digest key = ticket.keys().get(item.chunk());
-        try (StoredChunk chunk = node.store().open(tenant.keyOf(key)).orElse(null)) {
+        try (StoredChunk chunk = node.store().open(keys.toRead(key)).orElse(null)) {
             if (chunk == null
                     || !HeldFrame.encodingId(chunk.meta()).equals(directory.encodingId())
                     || chunk.meta().quality() < item.partTo()) {

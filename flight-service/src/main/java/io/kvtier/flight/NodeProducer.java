@@ -5,7 +5,11 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.StreamCommand;
 import io.kvtier.codec.wire.StreamRequest;
-
+import java.nio.ByteBuffer;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import org.apache.arrow.flight.Action;
 import org.apache.arrow.flight.ActionType;
 import org.apache.arrow.flight.FlightRuntimeException;
@@ -17,12 +21,6 @@ import org.apache.arrow.flight.Ticket;
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.vector.types.pojo.ArrowType;
 import org.apache.arrow.vector.types.pojo.FieldType;
-
-import java.nio.ByteBuffer;
-import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.TimeUnit;
 
 /**
  * The Flight service of a node: takes each call off gRPC's thread at once, finds out for whom it
@@ -43,18 +41,18 @@ final class NodeProducer extends NoOpFlightProducer {
     @Override
     public Runnable acceptPut(
             CallContext context, FlightStream frames, StreamListener<PutResult> replies) {
-        Tenant tenant = tenant(context);
-        return () -> new PutHandler(node, tenant).accept(frames, replies, context::isCancelled);
+        Caller caller = caller(context);
+        return () -> new PutHandler(node, caller).accept(frames, replies, context::isCancelled);
     }
 
     @Override
     public void doAction(CallContext context, Action action, StreamListener<Result> results) {
-        Tenant tenant = tenant(context);
+        Caller caller = caller(context);
         Object connection = CallCut.connectionOfCurrent();
         submit(
                 () -> {
                     try {
-                        new ActionHandler(node, tenant, connection).run(action, results);
+                        new ActionHandler(node, caller, connection).run(action, results);
                         results.onCompleted();
                     } catch (RuntimeException e) {
                         // Nobody waits for the answer to a call that was cancelled, or came too
@@ -74,7 +72,7 @@ final class NodeProducer extends NoOpFlightProducer {
 
     @Override
     public void getStream(CallContext context, Ticket ticket, ServerStreamListener listener) {
-        Tenant tenant = tenant(context);
+        Tenant tenant = caller(context).tenant(); // every role may read
         Runnable reset = CallCut.ofCurrent();
         submit(
                 () -> {
@@ -96,7 +94,7 @@ final class NodeProducer extends NoOpFlightProducer {
     @Override
     public void doExchange(
             CallContext context, FlightStream reader, ServerStreamListener listener) {
-        Tenant tenant = tenant(context);
+        Tenant tenant = caller(context).tenant(); // every role may read
         Runnable reset = CallCut.ofCurrent();
         RequestQueue queue = new RequestQueue(node.options().requestsMax(), node.clock());
         CountDownLatch readingEnded = new CountDownLatch(1);
@@ -192,12 +190,12 @@ final class NodeProducer extends NoOpFlightProducer {
         }
     }
 
-    private Tenant tenant(CallContext context) {
+    private static Caller caller(CallContext context) {
         AuthMiddleware middleware = context.getMiddleware(AuthMiddleware.KEY);
         if (middleware == null) {
             throw ErrorStatus.of(new UnavailableException("the call was not authenticated"));
         }
-        return middleware.tenant();
+        return middleware.caller();
     }
 
     private void submit(Runnable work) {

@@ -34,12 +34,12 @@ import org.apache.arrow.vector.VectorSchemaRoot;
  */
 final class PutHandler {
     private final NodeContext node;
-    private final Tenant tenant;
+    private final Caller caller;
     private final UsedChain chain;
 
-    PutHandler(NodeContext node, Tenant tenant) {
+    PutHandler(NodeContext node, Caller caller) {
         this.node = node;
-        this.tenant = tenant;
+        this.caller = caller;
         this.chain = new UsedChain(node.store());
     }
 
@@ -52,9 +52,10 @@ final class PutHandler {
                 PutCommand command =
                         PutCommand.parse(ByteBuffer.wrap(frames.getDescriptor().getCommand()));
                 Digest namespace = command.namespace().digest();
+                TenantKeys keys = new TenantKeys(node.store(), caller.as(Role.WRITER));
                 while (frames.next()) {
                     watched.touch();
-                    acceptBatch(command, namespace, frames.getRoot(), allocator, replies);
+                    acceptBatch(command, namespace, keys, frames.getRoot(), allocator, replies);
                 }
                 chain.flush();
                 replies.onCompleted();
@@ -72,12 +73,13 @@ final class PutHandler {
     private void acceptBatch(
             PutCommand command,
             Digest namespace,
+            TenantKeys keys,
             VectorSchemaRoot root,
             BufferAllocator allocator,
             StreamListener<PutResult> replies) {
         VarBinaryVector frames = frameColumn(root);
         for (int row = 0; row < root.getRowCount(); row++) {
-            byte[] reply = acceptFrame(command, namespace, row(frames, row)).toBytes();
+            byte[] reply = acceptFrame(command, namespace, keys, row(frames, row)).toBytes();
             ArrowBuf metadata = allocator.buffer(reply.length);
             metadata.writeBytes(reply);
             try (PutResult result = PutResult.metadata(metadata)) {
@@ -86,7 +88,8 @@ final class PutHandler {
         }
     }
 
-    private PutReply acceptFrame(PutCommand command, Digest namespace, MemorySegment bytes) {
+    private PutReply acceptFrame(
+            PutCommand command, Digest namespace, TenantKeys keys, MemorySegment bytes) {
         try (Blob blob = node.pool().copyOf(bytes)) {
             FrameHeader header =
                     FrameBytes.verify(
@@ -94,7 +97,7 @@ final class PutHandler {
                             command.namespace(),
                             namespace,
                             node.options().decodeLimits());
-            StoreKey key = tenant.keyOf(header.key());
+            StoreKey key = keys.toWrite(header.key());
             PutOutcome outcome =
                     node.store()
                             .put(

@@ -14,7 +14,7 @@ import java.util.Optional;
 /** Answers the segment requests of one exchange, in the order in which they came. */
 final class SegmentStream {
     private final NodeContext node;
-    private final Tenant tenant;
+    private final TenantKeys keys;
     private final Digest namespace;
     private final RequestQueue queue;
     private final ReplyWriter writer;
@@ -27,7 +27,7 @@ final class SegmentStream {
             RequestQueue queue,
             ReplyWriter writer) {
         this.node = node;
-        this.tenant = tenant;
+        this.keys = new TenantKeys(node.store(), tenant);
         this.namespace = namespace;
         this.queue = queue;
         this.writer = writer;
@@ -54,7 +54,7 @@ final class SegmentStream {
             end(request, Status.CANCELLED, request.encodingId(), dropped.get());
             return;
         }
-        StoreKey key = tenant.keyOf(request.key());
+        StoreKey key = keys.toRead(request.key());
         try (StoredChunk chunk = node.store().open(key).orElse(null)) {
             if (chunk == null || HeldFrame.directory(chunk.meta(), namespace).isEmpty()) {
                 end(request, Status.MISS, Digest.ZERO, "the chunk is not held");

@@ -225,7 +225,7 @@ class FlightNodeTest {
                         throw new AccessDeniedException("a bearer token is needed");
                     }
                     String digit = authorization.substring(7, 8);
-                    return new Tenant(digit, digit.repeat(32));
+                    return new Caller(new Tenant(digit, digit.repeat(32)), Role.WRITER);
                 };
         try (TestNode node =
                 new TestNode(folder, UnaryOperator.identity(), UnaryOperator.identity(), byToken)) {

@@ -13,16 +13,15 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
 import io.kvtier.storage.NanoClock;
-
-import org.awaitility.Awaitility;
-
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.UnaryOperator;
+import org.awaitility.Awaitility;
 
 /** A node in memory with its clients; its close is the leak check of all of them. */
 final class TestNode implements AutoCloseable {
@@ -48,6 +47,15 @@ final class TestNode implements AutoCloseable {
             UnaryOperator<FlightOptions> options,
             BiFunction<ChunkStore, BlobPool, ChunkStore> wrap,
             Authenticator authenticator) {
+        this(folder, options, wrap, authenticator, Optional.empty());
+    }
+
+    TestNode(
+            Path folder,
+            UnaryOperator<FlightOptions> options,
+            BiFunction<ChunkStore, BlobPool, ChunkStore> wrap,
+            Authenticator authenticator,
+            Optional<TlsFiles> tls) {
         HotTier hot = new HotTier(pool, HotTierOptions.ofBytesMax(128L << 20), NanoClock.system());
         store = wrap.apply(hot, pool);
         node =
@@ -59,7 +67,8 @@ final class TestNode implements AutoCloseable {
                                 new FolderProfileStore(folder, 64L << 20),
                                 () -> "{\"entries\":" + store.stats().entries() + "}",
                                 authenticator,
-                                ControlService.alone()));
+                                ControlService.alone(),
+                                tls));
     }
 
     KvtierClient client() {

@@ -16,18 +16,16 @@ import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.TicketOptions;
 import io.kvtier.storage.TicketedChunkStore;
-
-import org.awaitility.Awaitility;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicLong;
+import org.awaitility.Awaitility;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Between a lookup and the stream that follows it a node evicts what the lookup found. */
 class TicketTest {

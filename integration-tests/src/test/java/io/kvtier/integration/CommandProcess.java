@@ -38,6 +38,16 @@ final class CommandProcess implements AutoCloseable {
     static CommandProcess start(Path folder, String layout, List<String> before)
             throws IOException {
         String text = config(folder, 0).replace("{directory", "{layout: " + layout + ", directory");
+        return launch(folder, text, before);
+    }
+
+    /** The same with more sections of the configuration. */
+    static CommandProcess startWith(Path folder, String sections) throws IOException {
+        return launch(folder, config(folder, 0) + sections, List.of());
+    }
+
+    private static CommandProcess launch(Path folder, String text, List<String> before)
+            throws IOException {
         Path config = Files.writeString(folder.resolve("node.yaml"), text);
         Process process =
                 java(before, "io.kvtier.node.Main", "node", "--config", config.toString())

@@ -4,15 +4,13 @@ import io.kvtier.storage.PutOutcome.AlreadyPresent;
 import io.kvtier.storage.PutOutcome.KeptOther;
 import io.kvtier.storage.PutOutcome.Replaced;
 import io.kvtier.storage.PutOutcome.Stored;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A hot tier over a cold one: what a node serves from.

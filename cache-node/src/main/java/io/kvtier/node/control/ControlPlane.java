@@ -1,5 +1,6 @@
 package io.kvtier.node.control;
 
+import io.kvtier.client.ClientOptions;
 import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.ControlReply;
 import io.kvtier.codec.wire.ControlReply.Status;
@@ -53,7 +54,11 @@ public final class ControlPlane implements ControlService, AutoCloseable {
     private volatile boolean leaving;
 
     /** What comes from outside. */
-    public record Surroundings(NanoClock clock, InstantSource instants, RandomGenerator random) {}
+    public record Surroundings(
+            NanoClock clock,
+            InstantSource instants,
+            RandomGenerator random,
+            ClientOptions options) {}
 
     private ControlPlane(ClusterConfig config, Path directory, Surroundings outside) {
         this.config = config;
@@ -63,6 +68,7 @@ public final class ControlPlane implements ControlService, AutoCloseable {
         this.sender =
                 new HeartbeatSender(
                         config.voters().stream().map(ClusterConfig.Voter::endpoint).toList(),
+                        outside.options(),
                         shorter(config.timeout().dividedBy(3), CALL_TIME_MAX));
         int self = config.self().map(config.voters()::indexOf).orElse(-1);
         if (self < 0) {

@@ -21,6 +21,7 @@ final class HeartbeatSender implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(HeartbeatSender.class);
 
     private final List<String> voters;
+    private final ClientOptions options;
     private final Duration time;
     private int next;
     private String leader = "";
@@ -31,10 +32,12 @@ final class HeartbeatSender implements AutoCloseable {
      * A sender.
      *
      * @param voters endpoints to ask while no leader is known
+     * @param options by which this node is known to others
      * @param time for one heartbeat
      */
-    HeartbeatSender(List<String> voters, Duration time) {
+    HeartbeatSender(List<String> voters, ClientOptions options, Duration time) {
         this.voters = List.copyOf(voters);
+        this.options = options;
         this.time = time;
     }
 
@@ -75,7 +78,7 @@ final class HeartbeatSender implements AutoCloseable {
             return open;
         }
         close();
-        ControlConnection fresh = ControlConnection.connect(target, ClientOptions.defaults());
+        ControlConnection fresh = ControlConnection.connect(target, options);
         connection = fresh;
         return fresh;
     }

@@ -1,7 +1,6 @@
 package io.kvtier.node.storage;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -3,7 +3,6 @@ package io.kvtier.node.storage;
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.log.LogChunkStore;
 import io.kvtier.storage.log.LogStoreOptions;
-
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;

@@ -2,7 +2,6 @@ package io.kvtier.node.storage;
 
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.log.LogChunkStore;
-
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -7,7 +7,6 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoredChunk;
-
 import java.nio.ByteBuffer;
 import java.util.SplittableRandom;
 

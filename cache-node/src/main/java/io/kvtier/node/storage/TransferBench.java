@@ -2,9 +2,6 @@ package io.kvtier.node.storage;
 
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.log.LogStoreOptions;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,6 +12,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Puts and gets of whole values: a raw file, the log and blob files take turns, and which is first

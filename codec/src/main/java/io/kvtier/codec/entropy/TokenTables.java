@@ -11,8 +11,10 @@ public final class TokenTables {
     static final int PADDING = 32;
 
     int tokens;
+
     /** Whether all tokens are of class 0. */
     boolean uniform;
+
     final int[] shift;
 
     /** No token's shift is larger. */

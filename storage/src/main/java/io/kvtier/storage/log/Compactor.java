@@ -3,9 +3,6 @@ package io.kvtier.storage.log;
 import io.kvtier.storage.MetaRecord;
 import io.kvtier.storage.log.SlotIndex.Held;
 import io.kvtier.storage.log.SlotIndex.Usage;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -16,6 +13,7 @@ import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.random.RandomGenerator;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Gives space back: copies what lives in a segment elsewhere and removes the segment.

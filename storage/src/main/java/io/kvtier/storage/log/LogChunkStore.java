@@ -2,7 +2,6 @@ package io.kvtier.storage.log;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
-
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkMeta;
@@ -20,9 +19,6 @@ import io.kvtier.storage.StoredChunk;
 import io.kvtier.storage.Stripes;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.WritableBlob;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -31,6 +27,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Values on disk, in an append-only log; least recently used out first.

@@ -7,13 +7,6 @@ import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.log.IndexDatabase.LostException;
 import io.kvtier.storage.log.SlotIndex.Held;
-
-import jdk.nio.mapmode.ExtendedMapMode;
-
-import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -27,6 +20,10 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import jdk.nio.mapmode.ExtendedMapMode;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What turns a {@link LogChunkStore}'s wishes into appends: makes room, by eviction and compaction,

@@ -3,7 +3,6 @@ package io.kvtier.storage.log;
 import io.kvtier.storage.MetaRecord;
 import io.kvtier.storage.ScrubCounts;
 import io.kvtier.storage.log.SlotIndex.Held;
-
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;

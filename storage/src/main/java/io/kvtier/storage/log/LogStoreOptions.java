@@ -1,7 +1,6 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.InvalidRequestException;
-
 import java.nio.file.Path;
 import java.time.Duration;
 

@@ -2,14 +2,12 @@ package io.kvtier.storage.log;
 
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.log.RecordHead.Kind;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Appends to one segment after another: the values that belong together because they are likely to

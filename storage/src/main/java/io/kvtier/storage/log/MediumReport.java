@@ -1,7 +1,6 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.NanoClock;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,11 +1,9 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.UnavailableException;
-
+import java.time.Duration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-
-import java.time.Duration;
 
 /**
  * Scrubs a log at a limited rate: run once a second, it reads as many bytes as the rate allows, and

@@ -1,9 +1,6 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.StoreKey;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -15,6 +12,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the log holds, in memory: a slot for every value, in order of use, and for every segment the

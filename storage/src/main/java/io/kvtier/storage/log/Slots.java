@@ -1,14 +1,12 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.StoreKey;
-
-import org.jspecify.annotations.Nullable;
-
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The memory of a {@link SlotIndex}: slots of {@value #WORDS} words in pages, found through a hash

@@ -3,20 +3,17 @@ package io.kvtier.storage.log;
 import static io.kvtier.storage.TestChunks.get;
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.TestChunks;
-
+import java.nio.file.Path;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-
-import java.nio.file.Path;
-import java.util.SplittableRandom;
 
 /** What compaction copies and lets go of, on logs of many small segments. */
 class CompactionTest {

@@ -2,7 +2,6 @@ package io.kvtier.storage.log;
 
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.storage.BlobPool;
@@ -11,11 +10,6 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.OverloadedException;
 import io.kvtier.storage.TestChunks;
 import io.kvtier.storage.UnavailableException;
-
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,6 +19,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * The power goes at any operation of the medium, over and over on the same files: what was

@@ -3,7 +3,6 @@ package io.kvtier.storage.log;
 import static io.kvtier.storage.TestChunks.get;
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.storage.Blob;
@@ -12,17 +11,15 @@ import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.ScrubCounts;
 import io.kvtier.storage.TestChunks;
-
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class LogScrubberTest {
     private static final int VALUES = 30;

@@ -2,10 +2,9 @@ package io.kvtier.storage.log;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.time.Duration;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
-
-import java.time.Duration;
 
 /** Waits that would last for hours if nothing ended them. */
 class PaceTest {

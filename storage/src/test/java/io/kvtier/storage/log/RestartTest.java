@@ -3,21 +3,18 @@ package io.kvtier.storage.log;
 import static io.kvtier.storage.TestChunks.get;
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.TestChunks;
-
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Starts of a log of 100,000 values: with its index, and after somebody has deleted that. */
 class RestartTest {
