@@ -36,6 +36,10 @@ final class LogEngine {
     static final String LAYOUT = "log 1";
     private static final String PART = "log";
     private static final int ROOM_ATTEMPTS_MAX = 64;
+
+    /** With the attempts, a put waits for others for a second at most. */
+    private static final int PAUSE_MILLIS_MAX = 20;
+
     private static final int PROBE_BYTES_MAX = 4 << 20;
     private static final int CHECKPOINT_SEGMENTS = 16;
 
@@ -269,14 +273,17 @@ final class LogEngine {
             } catch (IOException e) {
                 throw writes.fail(e);
             } catch (NoRoomException e) {
-                compactNow();
+                compactNow(attempt);
             }
         }
         throw writes.overloaded("no room for another segment: compaction gives back too little");
     }
 
-    /** Compacts while a put waits; where that gives back nothing, more has to die. */
-    private void compactNow() {
+    /**
+     * Compacts while a put waits; where that gives back nothing, more has to die, and whoever holds
+     * a segment by a put that is not published yet gets time to go on.
+     */
+    private void compactNow(int attempt) {
         pace.putWaits();
         try {
             boolean gained = compact();
@@ -284,6 +291,9 @@ final class LogEngine {
             boolean more = !gained;
             while (more && index.bytes() > goal) {
                 more = evict();
+            }
+            if (!gained) {
+                pace.letOthersPut(Math.min(attempt, PAUSE_MILLIS_MAX));
             }
         } finally {
             pace.putGoesOn();

@@ -73,6 +73,11 @@ final class Pace {
         sleep(nanos, () -> reads.get() == 0 || closed);
     }
 
+    /** Waits while other threads bring their puts to an end. */
+    void letOthersPut(long millis) {
+        sleep(TimeUnit.MILLISECONDS.toNanos(millis), () -> closed);
+    }
+
     /** From now on nothing waits. */
     void close() {
         closed = true;
