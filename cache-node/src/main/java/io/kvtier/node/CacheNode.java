@@ -191,6 +191,7 @@ final class CacheNode implements AutoCloseable {
         if (!cluster.iKnowItIsPlaintext()) {
             cluster.voters().forEach(voter -> requirePrivate(voter.host()));
         }
+        requireKnownToOthers(config.security());
         Path directory = config.storage().directory().resolve("control");
         return opened(
                 ControlPlane.start(
@@ -201,6 +202,19 @@ final class CacheNode implements AutoCloseable {
                                 InstantSource.system(),
                                 new SecureRandom(),
                                 towardsNodes())));
+    }
+
+    /** Without these a node would start and never be heard by the others. */
+    private static void requireKnownToOthers(NodeConfig.Security security) {
+        boolean speaks = NodeConfig.Security.isGiven(security.nodeAuthorities());
+        boolean shows = NodeConfig.Security.isGiven(security.nodeToken());
+        if (speaks != security.isEncrypted() || shows != security.isAuthenticated()) {
+            throw new CommandException(
+                    ExitCode.USAGE,
+                    "a node of a cluster needs security.nodeAuthorities if and only if it has"
+                            + " security.certificate, and security.nodeToken if and only if it has"
+                            + " security.tokens: by these it is a client of the voters");
+        }
     }
 
     /** By what this node is known to others of its cluster. */

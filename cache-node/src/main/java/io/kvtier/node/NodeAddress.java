@@ -78,10 +78,14 @@ final class NodeAddress {
             options = options.withToken(tokenFile);
         }
         if (!authorities.equals(NONE)) {
-            options =
-                    options.withTls(
-                            new ClientTls(
-                                    Optional.of(authorities), given(certificate), given(key)));
+            return options.withTls(
+                    new ClientTls(Optional.of(authorities), given(certificate), given(key)));
+        }
+        if (given(certificate).or(() -> given(key)).isPresent()) {
+            throw new CommandException(
+                    ExitCode.USAGE,
+                    "--tls-cert or --tls-key is given without --tls-ca, which turns TLS on: the"
+                            + " call would go out in plain text");
         }
         return options;
     }

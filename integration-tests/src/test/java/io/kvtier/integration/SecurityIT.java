@@ -83,6 +83,37 @@ class SecurityIT {
         assertThat(node.output()).contains("0.0.0.0").contains("security.certificate");
     }
 
+    @Test
+    void tlsCertificateWithoutAuthority_isRefusedAndNothingIsSent() throws Exception {
+        CommandProcess.Result stats =
+                CommandProcess.run(
+                        folder,
+                        "stats",
+                        "--node",
+                        "127.0.0.1:1",
+                        "--token-file",
+                        admin.toString(),
+                        "--tls-cert",
+                        writer.toString());
+        assertThat(stats.exitCode()).isEqualTo(2);
+        assertThat(stats.output()).contains("--tls-ca").contains("plain text");
+    }
+
+    @Test
+    void nodeOfACluster_withTokensButNoneOfItsOwn_doesNotStart() throws Exception {
+        Path config =
+                Files.writeString(
+                        folder.resolve("mute.yaml"),
+                        CommandProcess.config(folder, 0)
+                                + security
+                                + "cluster: {node: a, voters: ["
+                                + "{node: a, host: 127.0.0.1, port: 1, controlPort: 2}]}\n");
+        CommandProcess.Result node =
+                CommandProcess.run(folder, "node", "--config", config.toString());
+        assertThat(node.exitCode()).isEqualTo(2);
+        assertThat(node.output()).contains("security.nodeToken");
+    }
+
     private String token(String tenant, String role, Path out) throws Exception {
         CommandProcess.Result made =
                 CommandProcess.run(
