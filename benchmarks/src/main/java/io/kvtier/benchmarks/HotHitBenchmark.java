@@ -7,6 +7,7 @@ import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
+import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.RocksChunkStore;
@@ -15,12 +16,7 @@ import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoredChunk;
 import io.kvtier.storage.TieredChunkStore;
 import io.kvtier.storage.WritableBlob;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.InstantSource;
-import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
+
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -33,6 +29,13 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 
 /** Nanoseconds of a hit in memory through the store of a node: open, look at its bytes, close. */
 @State(Scope.Benchmark)
@@ -54,17 +57,20 @@ public class HotHitBenchmark {
     @Setup
     public void setUp() throws IOException {
         Path folder = Files.createTempDirectory("kvtier-hot-hit");
+        LossLog losses = new LossLog(LossLog.ENTRIES, NanoClock.system());
         BlobPool memory = new BlobPool(BlobPoolOptions.ofBytesMax(256L << 20));
         HotTier hot =
-                new HotTier(memory, HotTierOptions.ofBytesMax(128L << 20), NanoClock.system());
+                new HotTier(
+                        memory, HotTierOptions.ofBytesMax(128L << 20), NanoClock.system(), losses);
         RocksChunkStore cold =
                 new RocksChunkStore(
                         memory,
                         RocksStoreOptions.of(folder, 64L << 20),
                         NanoClock.system(),
-                        InstantSource.system());
+                        InstantSource.system(),
+                        losses);
         pool = memory;
-        store = new TieredChunkStore(hot, cold);
+        store = new TieredChunkStore(hot, cold, losses);
         SplittableRandom random = new SplittableRandom(1);
         ChunkMeta meta =
                 new ChunkMeta(

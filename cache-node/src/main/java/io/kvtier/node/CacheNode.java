@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.ClientTls;
 import io.kvtier.config.ClusterConfig;
@@ -21,6 +22,7 @@ import io.kvtier.storage.BlobPoolOptions;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
+import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
@@ -32,6 +34,7 @@ import io.kvtier.storage.log.LogChunkStore;
 import io.kvtier.storage.log.LogStoreOptions;
 import io.kvtier.storage.log.LogSurroundings;
 import io.kvtier.storage.log.ScrubTask;
+
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
@@ -67,6 +70,7 @@ final class CacheNode implements AutoCloseable {
     private final Deque<AutoCloseable> parts = new ArrayDeque<>();
     private final NanoClock clock = NanoClock.system();
     private final long startedNanos = clock.nanoTime();
+    private final LossLog losses = new LossLog(LossLog.ENTRIES, clock);
     private final NodeConfig config;
     private boolean closed;
 
@@ -135,8 +139,7 @@ final class CacheNode implements AutoCloseable {
         long poolBytes = Math.addExact(storage.hotBytes(), 2 * limits.inFlightBytes());
         BlobPool pool = opened(new BlobPool(BlobPoolOptions.ofBytesMax(poolBytes)));
         HotTier hot =
-                new HotTier(
-                        pool, HotTierOptions.ofBytesMax(storage.hotBytes()), NanoClock.system());
+                new HotTier(pool, HotTierOptions.ofBytesMax(storage.hotBytes()), clock, losses);
         ChunkStore cold;
         try {
             cold = openCold(pool, storage);
@@ -147,7 +150,7 @@ final class CacheNode implements AutoCloseable {
         TicketedChunkStore store =
                 opened(
                         new TicketedChunkStore(
-                                new TieredChunkStore(hot, cold),
+                                new TieredChunkStore(hot, cold, losses),
                                 pool,
                                 TicketOptions.ofBytesMax(limits.inFlightBytes() / 2),
                                 clock));
@@ -247,7 +250,11 @@ final class CacheNode implements AutoCloseable {
                         pool,
                         LogStoreOptions.of(storage.directory().resolve("log"), storage.coldBytes()),
                         new LogSurroundings(
-                                clock, InstantSource.system(), new SecureRandom(), background));
+                                clock,
+                                InstantSource.system(),
+                                new SecureRandom(),
+                                background,
+                                losses));
             }
             case BLOB ->
                     new RocksChunkStore(
@@ -255,7 +262,8 @@ final class CacheNode implements AutoCloseable {
                             RocksStoreOptions.of(
                                     storage.directory().resolve("chunks"), storage.coldBytes()),
                             clock,
-                            InstantSource.system());
+                            InstantSource.system(),
+                            losses);
         };
     }
 
@@ -297,6 +305,8 @@ final class CacheNode implements AutoCloseable {
         root.put("poolOutstandingBytes", pool.outstandingBytes());
         root.set("store", JSON.valueToTree(stats));
         root.set("scrubbed", scrubbed);
+        ObjectNode lost = root.putObject("losses");
+        losses.counts().forEach((cause, count) -> lost.put(cause.label(), count));
         root.put("tickets", store.tickets());
         root.put("ticketBytes", store.ticketBytes());
         try {

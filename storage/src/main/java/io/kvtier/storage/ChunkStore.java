@@ -98,6 +98,14 @@ public interface ChunkStore extends AutoCloseable {
      */
     boolean remove(StoreKey key);
 
+    /**
+     * What became of a value that is not held, as far as that is remembered; of use only where
+     * {@link #find} says nothing.
+     */
+    default Optional<Loss> lossOf(StoreKey key) {
+        return Optional.empty();
+    }
+
     /** Counters and sizes of now. */
     StoreStats stats();
 

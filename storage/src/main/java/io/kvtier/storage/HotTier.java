@@ -1,10 +1,11 @@
 package io.kvtier.storage;
 
+import org.jspecify.annotations.Nullable;
+
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Values in memory within a budget of bytes, of which those least worth keeping go first.
@@ -53,6 +54,7 @@ public final class HotTier implements ChunkStore {
     private final ReuseModel model = new ReuseModel();
     private final PartWorth parts = new PartWorth();
     private final @Nullable ReuseHistory history;
+    private final LossLog losses;
     private final BlobPool.Reclaimer reclaimer = this::evict;
     private final long bytesMax;
     private final RecencyMap<Held> map = new RecencyMap<>();
@@ -99,13 +101,20 @@ public final class HotTier implements ChunkStore {
         }
     }
 
+    /** A tier that nobody asks what became of its values. */
+    public HotTier(BlobPool pool, HotTierOptions options, NanoClock clock) {
+        this(pool, options, clock, new LossLog(1, clock));
+    }
+
     /**
      * @param pool where the values come from; it must outlive the tier
      * @param clock by which values age
+     * @param losses is told of what is evicted
      */
-    public HotTier(BlobPool pool, HotTierOptions options, NanoClock clock) {
+    public HotTier(BlobPool pool, HotTierOptions options, NanoClock clock, LossLog losses) {
         this.pool = pool;
         this.clock = clock;
+        this.losses = losses;
         this.bytesMax = options.bytesMax();
         history =
                 options.historyEntries() == 0
@@ -386,6 +395,7 @@ public final class HotTier implements ChunkStore {
         }
         held.content.blob.close();
         counters.evicted.increment();
+        losses.add(key, LossCause.EVICTED_FROM_MEMORY);
         if (history != null) {
             history.add(key, held.uses, held.lastUse);
         }

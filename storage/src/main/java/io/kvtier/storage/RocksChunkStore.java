@@ -1,6 +1,11 @@
 package io.kvtier.storage;
 
 import io.kvtier.storage.RocksDatabase.UnreadableException;
+
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -10,9 +15,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Values on disk, in the blob files of a RocksDB; least recently used out first.
@@ -49,6 +51,7 @@ public final class RocksChunkStore implements ChunkStore {
     private final Stripes stripes = new Stripes();
     private final ReentrantReadWriteLock gate = new ReentrantReadWriteLock();
     private final AtomicLong generation = new AtomicLong();
+    private final LossLog losses;
 
     /** Null when it did not come back after a failure, or after the close; guarded by the gate. */
     private @Nullable RocksDatabase database;
@@ -77,16 +80,22 @@ public final class RocksChunkStore implements ChunkStore {
      * @param pool where values are read into; it must outlive the store
      * @param clock for the pause after a failed write
      * @param instants names what is set aside
+     * @param losses is told of what is evicted or set aside
      * @throws UnavailableException if the folder cannot be used, with what to do about it
      */
     public RocksChunkStore(
-            BlobPool pool, RocksStoreOptions options, NanoClock clock, InstantSource instants) {
+            BlobPool pool,
+            RocksStoreOptions options,
+            NanoClock clock,
+            InstantSource instants,
+            LossLog losses) {
         this(
                 pool,
                 options,
                 clock,
                 new StoreFolder(options.folder(), LAYOUT, instants, options.quarantineBytesMax()),
-                null);
+                null,
+                losses);
     }
 
     RocksChunkStore(
@@ -94,7 +103,9 @@ public final class RocksChunkStore implements ChunkStore {
             RocksStoreOptions options,
             NanoClock clock,
             StoreFolder folder,
-            @Nullable LongSupplier usableBytes) {
+            @Nullable LongSupplier usableBytes,
+            LossLog losses) {
+        this.losses = losses;
         this.pool = pool;
         this.options = options;
         this.clock = clock;
@@ -234,6 +245,7 @@ public final class RocksChunkStore implements ChunkStore {
                 return false;
             }
             counters.quarantined.increment();
+            losses.add(key, LossCause.DAMAGED);
             log.error("value quarantined folder={} {}", folder.quarantine(), why.getMessage());
             folder.setAside(key, entry.generation(), bytes);
             deleteQuietly(open, key, entry);
@@ -288,6 +300,7 @@ public final class RocksChunkStore implements ChunkStore {
             try {
                 if (index.entries.remove(victim.key(), victim.value())) {
                     counters.evicted.increment();
+                    losses.add(victim.key(), LossCause.EVICTED_FROM_DISK);
                     if (open != null) {
                         deleteQuietly(open, victim.key(), victim.value());
                     }

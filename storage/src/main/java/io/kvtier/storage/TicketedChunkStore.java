@@ -1,5 +1,7 @@
 package io.kvtier.storage;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -8,7 +10,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Protects what a lookup found in memory until it is read: for a few seconds, evicted or not.
@@ -280,6 +281,11 @@ public final class TicketedChunkStore implements ChunkStore {
         boolean removed = store.remove(key);
         end(key, true);
         return removed;
+    }
+
+    @Override
+    public Optional<Loss> lossOf(StoreKey key) {
+        return store.lossOf(key);
     }
 
     @Override

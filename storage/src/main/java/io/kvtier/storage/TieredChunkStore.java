@@ -4,13 +4,15 @@ import io.kvtier.storage.PutOutcome.AlreadyPresent;
 import io.kvtier.storage.PutOutcome.KeptOther;
 import io.kvtier.storage.PutOutcome.Replaced;
 import io.kvtier.storage.PutOutcome.Stored;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A hot tier over a cold one: what a node serves from.
@@ -34,14 +36,25 @@ public final class TieredChunkStore implements ChunkStore {
     private final Stripes stripes = new Stripes();
     private final ConcurrentHashMap<StoreKey, ColdRead> reads = new ConcurrentHashMap<>();
     private final StoreCounters counters = new StoreCounters();
+    private final LossLog losses;
 
     /** One read from the cold tier, and all who wait for it. */
     private static final class ColdRead extends CompletableFuture<Optional<StoredChunk>> {}
 
-    /** Takes over both tiers. */
+    /** Takes over both tiers; nobody asks what became of their values. */
     public TieredChunkStore(HotTier hot, ChunkStore cold) {
+        this(hot, cold, new LossLog(1, NanoClock.system()));
+    }
+
+    /**
+     * Takes over both tiers.
+     *
+     * @param losses is told by both, and by this store, of what they let go
+     */
+    public TieredChunkStore(HotTier hot, ChunkStore cold, LossLog losses) {
         this.hot = hot;
         this.cold = cold;
+        this.losses = losses;
     }
 
     @Override
@@ -200,10 +213,18 @@ public final class TieredChunkStore implements ChunkStore {
             boolean wasCold = cold.remove(key);
             boolean wasHot = hot.remove(key);
             reads.remove(key);
+            if (wasHot || wasCold) {
+                losses.add(key, LossCause.REMOVED);
+            }
             return wasHot || wasCold;
         } finally {
             stripe.unlock();
         }
+    }
+
+    @Override
+    public Optional<Loss> lossOf(StoreKey key) {
+        return losses.find(key);
     }
 
     @Override

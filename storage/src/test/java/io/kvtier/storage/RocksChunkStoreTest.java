@@ -3,10 +3,15 @@ package io.kvtier.storage;
 import static io.kvtier.storage.TestChunks.get;
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.kvtier.storage.TestChunks.ManualClock;
+
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -20,11 +25,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Test;
 
 class RocksChunkStoreTest extends DiskStoreContract {
     private final ManualClock clock = new ManualClock();
+    private final LossLog losses = new LossLog(1 << 10, clock);
     private long usableBytes = Long.MAX_VALUE / 2;
 
     @Override
@@ -40,7 +44,7 @@ class RocksChunkStoreTest extends DiskStoreContract {
                         RocksChunkStore.LAYOUT,
                         InstantSource.system(),
                         options.quarantineBytesMax());
-        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes);
+        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes, losses);
     }
 
     /** What a killed process leaves is a copy of its files taken while it runs. */
@@ -278,7 +282,7 @@ class RocksChunkStoreTest extends DiskStoreContract {
                         RocksChunkStore.LAYOUT,
                         InstantSource.system(),
                         options.quarantineBytesMax());
-        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes);
+        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes, losses);
     }
 
     @Test

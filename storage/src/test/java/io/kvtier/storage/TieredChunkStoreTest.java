@@ -3,8 +3,11 @@ package io.kvtier.storage;
 import static io.kvtier.storage.TestChunks.get;
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.junit.jupiter.api.Test;
 
 import java.nio.file.Path;
 import java.time.InstantSource;
@@ -15,18 +18,21 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.Test;
 
 class TieredChunkStoreTest extends ChunkStoreContract {
     @Override
     protected ChunkStore create(BlobPool pool, Path folder) {
+        NanoClock clock = NanoClock.system();
+        LossLog losses = new LossLog(1 << 10, clock);
         return new TieredChunkStore(
-                new HotTier(pool, HotTierOptions.ofBytesMax(BYTES_MAX / 4), NanoClock.system()),
+                new HotTier(pool, HotTierOptions.ofBytesMax(BYTES_MAX / 4), clock, losses),
                 new RocksChunkStore(
                         pool,
                         RocksStoreOptions.of(folder, BYTES_MAX),
-                        NanoClock.system(),
-                        InstantSource.system()));
+                        clock,
+                        InstantSource.system(),
+                        losses),
+                losses);
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.kvtier.node.storage;
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.BlobPoolOptions;
+import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
@@ -10,6 +11,7 @@ import io.kvtier.storage.WritableBlob;
 import io.kvtier.storage.log.LogChunkStore;
 import io.kvtier.storage.log.LogStoreOptions;
 import io.kvtier.storage.log.LogSurroundings;
+
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -65,13 +67,18 @@ final class BenchFolder implements AutoCloseable {
     LogChunkStore log(LogStoreOptions options) {
         LogSurroundings surroundings =
                 new LogSurroundings(
-                        clock, InstantSource.system(), new SplittableRandom(1), background);
+                        clock,
+                        InstantSource.system(),
+                        new SplittableRandom(1),
+                        background,
+                        new LossLog(1, clock));
         return new LogChunkStore(pool, options, surroundings);
     }
 
     RocksChunkStore blob(Path path, long bytesMax) {
         RocksStoreOptions options = RocksStoreOptions.of(path, bytesMax);
-        return new RocksChunkStore(pool, options, clock, InstantSource.system());
+        return new RocksChunkStore(
+                pool, options, clock, InstantSource.system(), new LossLog(1, clock));
     }
 
     static void delete(Path path) throws IOException {

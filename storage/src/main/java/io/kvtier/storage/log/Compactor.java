@@ -1,8 +1,12 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.MetaRecord;
+import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.log.SlotIndex.Held;
 import io.kvtier.storage.log.SlotIndex.Usage;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -13,7 +17,6 @@ import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.random.RandomGenerator;
 import java.util.zip.CRC32C;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Gives space back: copies what lives in a segment elsewhere and removes the segment.
@@ -70,7 +73,7 @@ final class Compactor {
         void damaged(Held held, String what);
 
         /** Told of a value that was let go instead of copied. */
-        void evicted();
+        void evicted(StoreKey key);
     }
 
     private record Move(Held from, Location to) {}
@@ -273,7 +276,7 @@ final class Compactor {
         }
         if (from.recordBytes() <= run.allowedBytes && index.removeUnused(held, run.unusedSince)) {
             run.allowedBytes -= from.recordBytes();
-            owner.evicted();
+            owner.evicted(held.key());
             return null;
         }
         RecordHead head = from.segment().readHead(from.offset(), from.recordBytes()).orElse(null);

@@ -1,5 +1,6 @@
 package io.kvtier.storage.log;
 
+import io.kvtier.storage.LossCause;
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.StoreCounters;
 import io.kvtier.storage.StoreFolder;
@@ -7,6 +8,13 @@ import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.log.IndexDatabase.LostException;
 import io.kvtier.storage.log.SlotIndex.Held;
+
+import jdk.nio.mapmode.ExtendedMapMode;
+
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -20,10 +28,6 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
-import jdk.nio.mapmode.ExtendedMapMode;
-import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * What turns a {@link LogChunkStore}'s wishes into appends: makes room, by eviction and compaction,
@@ -166,8 +170,8 @@ final class LogEngine {
             }
 
             @Override
-            public void evicted() {
-                counters.evicted.increment();
+            public void evicted(StoreKey key) {
+                noteEvicted(key);
             }
         };
     }
@@ -256,12 +260,18 @@ final class LogEngine {
     }
 
     private boolean evict() {
-        int recordBytes = index.removeOldest();
-        if (recordBytes > 0) {
-            counters.evicted.increment();
-            compactor.countEvicted(recordBytes);
+        Held oldest = index.removeOldest();
+        if (oldest == null) {
+            return false;
         }
-        return recordBytes > 0;
+        noteEvicted(oldest.key());
+        compactor.countEvicted(oldest.location().recordBytes());
+        return true;
+    }
+
+    private void noteEvicted(StoreKey key) {
+        counters.evicted.increment();
+        surroundings.losses().add(key, LossCause.EVICTED_FROM_DISK);
     }
 
     private Location appendSomewhere(StoreKey key, long number, ByteBuffer meta, ByteBuffer body) {
@@ -335,6 +345,7 @@ final class LogEngine {
     /** Counts and keeps a value that was not as it should be; the index has dropped it. */
     void setAside(StoreKey key, long number, MemorySegment bytes, @Nullable String why) {
         counters.quarantined.increment();
+        surroundings.losses().add(key, LossCause.DAMAGED);
         log.error("value quarantined folder={} {}", folder.quarantine(), why);
         if (bytes.byteSize() > 0) {
             folder.setAside(key, number, bytes);

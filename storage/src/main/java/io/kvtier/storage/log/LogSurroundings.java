@@ -1,6 +1,8 @@
 package io.kvtier.storage.log;
 
+import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
+
 import java.time.InstantSource;
 import java.util.concurrent.Executor;
 import java.util.random.RandomGenerator;
@@ -13,6 +15,11 @@ import java.util.random.RandomGenerator;
  * @param random must not be guessable: it keeps values from posing as records, and keys from
  *     colliding
  * @param background runs compaction and checkpoints; ends after the store
+ * @param losses is told of what is evicted or set aside
  */
 public record LogSurroundings(
-        NanoClock clock, InstantSource instants, RandomGenerator random, Executor background) {}
+        NanoClock clock,
+        InstantSource instants,
+        RandomGenerator random,
+        Executor background,
+        LossLog losses) {}

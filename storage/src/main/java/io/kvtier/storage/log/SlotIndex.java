@@ -1,6 +1,9 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.StoreKey;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -12,7 +15,6 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import java.util.stream.LongStream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What the log holds, in memory: a slot for every value, in order of use, and for every segment the
@@ -133,17 +135,17 @@ final class SlotIndex {
         }
     }
 
-    /** Lets the least recently used value die; returns the bytes of its record, 0 for none. */
-    int removeOldest() {
+    /** Lets the least recently used value die, and says which that was. */
+    @Nullable Held removeOldest() {
         lock.lock();
         try {
             int slot = slots.oldest();
             if (slot == Slots.NONE) {
-                return 0;
+                return null;
             }
-            int recordBytes = slots.recordBytes(slot);
+            Held oldest = new Held(slot, slots.key(slot), location(slot));
             drop(slot);
-            return recordBytes;
+            return oldest;
         } finally {
             lock.unlock();
         }

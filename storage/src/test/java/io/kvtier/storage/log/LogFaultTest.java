@@ -3,6 +3,7 @@ package io.kvtier.storage.log;
 import static io.kvtier.storage.TestChunks.get;
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -14,6 +15,11 @@ import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.TestChunks;
 import io.kvtier.storage.TestChunks.ManualClock;
 import io.kvtier.storage.UnavailableException;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -31,9 +37,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Disks that fail without losing power, and what a log costs on one that does not. */
 class LogFaultTest {
@@ -280,7 +283,7 @@ class LogFaultTest {
                 .isEqualTo(new Location(77_778, segment, 512 * 77_777, 512));
         assertThat(index.peek(key(count))).isNull();
         int removed = 0;
-        while (index.removeOldest() > 0) {
+        while (index.removeOldest() != null) {
             removed++;
         }
         assertThat(removed).isEqualTo(count);

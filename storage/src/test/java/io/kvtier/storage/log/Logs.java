@@ -1,6 +1,8 @@
 package io.kvtier.storage.log;
 
+import io.kvtier.storage.LossLog;
 import io.kvtier.storage.TestChunks.ManualClock;
+
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -23,7 +25,11 @@ final class Logs {
 
     static LogSurroundings surroundings(ManualClock clock) {
         return new LogSurroundings(
-                clock, InstantSource.system(), new SplittableRandom(20_261_124), Runnable::run);
+                clock,
+                InstantSource.system(),
+                new SplittableRandom(20_261_124),
+                Runnable::run,
+                new LossLog(1 << 10, clock));
     }
 
     static List<Path> files(Path folder) throws IOException {

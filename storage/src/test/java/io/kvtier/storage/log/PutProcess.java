@@ -3,11 +3,13 @@ package io.kvtier.storage.log;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.Durability;
+import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
 import io.kvtier.storage.TestChunks;
+
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -77,7 +79,8 @@ final class PutProcess implements AutoCloseable {
                         pool,
                         RocksStoreOptions.of(folder, bytesMax),
                         NanoClock.system(),
-                        InstantSource.system());
+                        InstantSource.system(),
+                        new LossLog(1, NanoClock.system()));
     }
 
     /** Arguments: folder, layout, number of the first value. */
