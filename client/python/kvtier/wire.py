@@ -106,24 +106,34 @@ class PutCommand:
     """Descriptor command of a DoPut: what the frames that follow are put under."""
 
     TYPE: ClassVar[int] = 1
+    TIMED: ClassVar[int] = 128
     durability: Durability
     copies: int
     namespace: Namespace
+    ttl_millis: int = 0
+    """After which the chunks expire; 0 = as the node keeps the namespace."""
 
     def to_bytes(self) -> bytes:
         canonical = self.namespace.to_bytes()
-        head = (self.TYPE, VERSION, self.durability, self.copies, len(canonical))
-        return struct.pack("<BBBBI", *head) + canonical
+        timed = self.ttl_millis > 0
+        first = self.durability | (self.TIMED if timed else 0)
+        ttl = struct.pack("<q", self.ttl_millis) if timed else b""
+        head = struct.pack("<BBBB", self.TYPE, VERSION, first, self.copies)
+        return head + ttl + struct.pack("<I", len(canonical)) + canonical
 
     @classmethod
     def parse(cls, data: bytes) -> PutCommand:
         fields = _Fields(data, cls, cls.TYPE)
-        durability, copies, size = fields.take("<BBI")
+        first, copies = fields.take("<BB")
+        durability = first & ~cls.TIMED
         require(durability <= 1, "durability", durability, "0 (memory) or 1 (disk)")
         require(1 <= copies <= 16, "copies", copies, "1..16")
+        (ttl,) = fields.take("<q") if first & cls.TIMED else (0,)
+        require((ttl > 0) == bool(first & cls.TIMED), "ttl_millis", ttl, "1 or more, as said")
+        (size,) = fields.take("<I")
         namespace = Namespace.parse(fields.bytes(size))
         fields.end()
-        return cls(Durability(durability), copies, namespace)
+        return cls(Durability(durability), copies, namespace, ttl)
 
 
 @dataclass(frozen=True)

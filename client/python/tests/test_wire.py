@@ -20,6 +20,7 @@ def messages() -> list[object]:
     )  # distortions rounded to f32
     return [
         wire.PutCommand(wire.Durability.DISK, 2, space),
+        wire.PutCommand(wire.Durability.MEMORY, 1, space, 86_400_000),
         wire.PutReply(A, B, wire.PutStatus.REJECTED, wire.Durability.MEMORY, 1, "nö"),
         wire.LookupCommand(A, (B, C)),
         wire.LookupReply(12_500_000, (directory, directory)),

@@ -7,9 +7,10 @@ import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
-import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.PutOutcome;
+import io.kvtier.storage.Retention;
+import io.kvtier.storage.RetentionOptions;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
 import io.kvtier.storage.StoreKey;
@@ -57,20 +58,24 @@ public class HotHitBenchmark {
     @Setup
     public void setUp() throws IOException {
         Path folder = Files.createTempDirectory("kvtier-hot-hit");
-        LossLog losses = new LossLog(LossLog.ENTRIES, NanoClock.system());
+        Retention retention =
+                Retention.inMemory(RetentionOptions.ofPinnedBytesMax(0), NanoClock.system());
         BlobPool memory = new BlobPool(BlobPoolOptions.ofBytesMax(256L << 20));
         HotTier hot =
                 new HotTier(
-                        memory, HotTierOptions.ofBytesMax(128L << 20), NanoClock.system(), losses);
+                        memory,
+                        HotTierOptions.ofBytesMax(128L << 20),
+                        NanoClock.system(),
+                        retention.losses());
         RocksChunkStore cold =
                 new RocksChunkStore(
                         memory,
                         RocksStoreOptions.of(folder, 64L << 20),
                         NanoClock.system(),
                         InstantSource.system(),
-                        losses);
+                        retention);
         pool = memory;
-        store = new TieredChunkStore(hot, cold, losses);
+        store = new TieredChunkStore(hot, cold, retention);
         SplittableRandom random = new SplittableRandom(1);
         ChunkMeta meta =
                 new ChunkMeta(

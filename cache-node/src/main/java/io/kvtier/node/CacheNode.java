@@ -7,14 +7,17 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.ClientTls;
+import io.kvtier.codec.identity.Digest;
 import io.kvtier.config.ClusterConfig;
 import io.kvtier.config.NodeConfig;
+import io.kvtier.config.RetentionConfig;
 import io.kvtier.flight.Authenticator;
 import io.kvtier.flight.BearerTokens;
 import io.kvtier.flight.ControlService;
 import io.kvtier.flight.FlightNode;
 import io.kvtier.flight.FlightOptions;
 import io.kvtier.flight.FolderProfileStore;
+import io.kvtier.flight.TimesToLive;
 import io.kvtier.flight.TlsFiles;
 import io.kvtier.node.control.ControlPlane;
 import io.kvtier.storage.BlobPool;
@@ -24,6 +27,8 @@ import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
 import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
+import io.kvtier.storage.Retention;
+import io.kvtier.storage.RetentionOptions;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
 import io.kvtier.storage.StoreStats;
@@ -43,6 +48,8 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -60,8 +67,6 @@ import java.util.function.Supplier;
 final class CacheNode implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final long PROFILE_BYTES_MAX = 1L << 30;
-    private static final long SCRUB_BYTES_PER_SECOND = 4L << 20;
-    private static final Duration SCRUB_REST = Duration.ofHours(1);
     private static final long SWEEP_MILLIS = 250;
 
     /** One scrubs, which may wait for the disk; one sweeps, which must not. */
@@ -71,6 +76,7 @@ final class CacheNode implements AutoCloseable {
     private final NanoClock clock = NanoClock.system();
     private final long startedNanos = clock.nanoTime();
     private final LossLog losses = new LossLog(LossLog.ENTRIES, clock);
+    private final InstantSource instants = InstantSource.system();
     private final NodeConfig config;
     private boolean closed;
 
@@ -137,12 +143,13 @@ final class CacheNode implements AutoCloseable {
         NodeConfig.Storage storage = config.storage();
         Path folder = storage.directory();
         long poolBytes = Math.addExact(storage.hotBytes(), 2 * limits.inFlightBytes());
+        Retention retention = opened(openRetention(storage));
         BlobPool pool = opened(new BlobPool(BlobPoolOptions.ofBytesMax(poolBytes)));
         HotTier hot =
                 new HotTier(pool, HotTierOptions.ofBytesMax(storage.hotBytes()), clock, losses);
         ChunkStore cold;
         try {
-            cold = openCold(pool, storage);
+            cold = openCold(pool, storage, retention);
         } catch (io.kvtier.storage.StorageException e) {
             hot.close();
             throw e;
@@ -150,9 +157,9 @@ final class CacheNode implements AutoCloseable {
         TicketedChunkStore store =
                 opened(
                         new TicketedChunkStore(
-                                new TieredChunkStore(hot, cold, losses),
+                                new TieredChunkStore(hot, cold, retention),
                                 pool,
-                                TicketOptions.ofBytesMax(limits.inFlightBytes() / 2),
+                                ticketOptions(limits),
                                 clock));
         ScheduledExecutorService upkeep =
                 opened(
@@ -162,7 +169,7 @@ final class CacheNode implements AutoCloseable {
         var _ =
                 upkeep.scheduleWithFixedDelay(
                         store::sweep, SWEEP_MILLIS, SWEEP_MILLIS, TimeUnit.MILLISECONDS);
-        Supplier<JsonNode> scrubbed = scrub(cold, upkeep);
+        Supplier<JsonNode> scrubbed = scrub(cold, storage.scrub(), upkeep);
         FolderProfileStore profiles =
                 new FolderProfileStore(folder.resolve("profiles"), PROFILE_BYTES_MAX);
         Optional<ControlPlane> control =
@@ -177,10 +184,11 @@ final class CacheNode implements AutoCloseable {
                                         store,
                                         pool,
                                         profiles,
-                                        () -> stats(store, pool, scrubbed.get()),
+                                        () -> stats(store, pool, retention, scrubbed.get()),
                                         authenticator(),
                                         control.<ControlService>map(it -> it)
                                                 .orElseGet(ControlService::alone),
+                                        timesToLive(storage.retention()),
                                         tls())));
         port = flight.port();
         control.ifPresent(
@@ -238,7 +246,30 @@ final class CacheNode implements AutoCloseable {
         return options;
     }
 
-    private ChunkStore openCold(BlobPool pool, NodeConfig.Storage storage) {
+    private Retention openRetention(NodeConfig.Storage storage) {
+        long pinnedBytes = Math.min(storage.retention().pinnedBytes(), storage.coldBytes() / 4);
+        return Retention.open(
+                RetentionOptions.ofPinnedBytesMax(pinnedBytes),
+                storage.directory().resolve("retention"),
+                clock,
+                instants,
+                losses);
+    }
+
+    private static TicketOptions ticketOptions(NodeConfig.Limits limits) {
+        NodeConfig.Tickets tickets = limits.tickets();
+        long bytes = Math.min(tickets.bytes(), limits.inFlightBytes() / 2);
+        return new TicketOptions(bytes / 4, bytes, tickets.time());
+    }
+
+    private static TimesToLive timesToLive(RetentionConfig config) {
+        Map<Digest, Duration> byNamespace = new HashMap<>();
+        config.namespaces()
+                .forEach(each -> byNamespace.put(Digest.parse(each.namespace()), each.ttl()));
+        return new TimesToLive(config.ttl(), byNamespace);
+    }
+
+    private ChunkStore openCold(BlobPool pool, NodeConfig.Storage storage, Retention retention) {
         return switch (storage.layout()) {
             case LOG -> {
                 ExecutorService background =
@@ -250,11 +281,7 @@ final class CacheNode implements AutoCloseable {
                         pool,
                         LogStoreOptions.of(storage.directory().resolve("log"), storage.coldBytes()),
                         new LogSurroundings(
-                                clock,
-                                InstantSource.system(),
-                                new SecureRandom(),
-                                background,
-                                losses));
+                                clock, instants, new SecureRandom(), background, retention));
             }
             case BLOB ->
                     new RocksChunkStore(
@@ -262,8 +289,8 @@ final class CacheNode implements AutoCloseable {
                             RocksStoreOptions.of(
                                     storage.directory().resolve("chunks"), storage.coldBytes()),
                             clock,
-                            InstantSource.system(),
-                            losses);
+                            instants,
+                            retention);
         };
     }
 
@@ -287,16 +314,18 @@ final class CacheNode implements AutoCloseable {
     }
 
     /** Has the log read again in the background; returns what has come of it. */
-    private static Supplier<JsonNode> scrub(ChunkStore cold, ScheduledExecutorService upkeep) {
-        if (!(cold instanceof LogChunkStore log)) {
+    private static Supplier<JsonNode> scrub(
+            ChunkStore cold, NodeConfig.Scrub config, ScheduledExecutorService upkeep) {
+        if (!(cold instanceof LogChunkStore log) || config.bytesPerSecond() == 0) {
             return JSON::createObjectNode;
         }
-        ScrubTask task = new ScrubTask(log, SCRUB_BYTES_PER_SECOND, SCRUB_REST);
+        ScrubTask task = new ScrubTask(log, config.bytesPerSecond(), config.rest());
         var _ = upkeep.scheduleWithFixedDelay(task, 1, 1, TimeUnit.SECONDS);
         return () -> JSON.valueToTree(log.scrubbed());
     }
 
-    private String stats(TicketedChunkStore store, BlobPool pool, JsonNode scrubbed) {
+    private String stats(
+            TicketedChunkStore store, BlobPool pool, Retention retention, JsonNode scrubbed) {
         StoreStats stats = store.stats();
         ObjectNode root = JSON.createObjectNode();
         root.put("endpoint", endpoint());
@@ -307,6 +336,8 @@ final class CacheNode implements AutoCloseable {
         root.set("scrubbed", scrubbed);
         ObjectNode lost = root.putObject("losses");
         losses.counts().forEach((cause, count) -> lost.put(cause.label(), count));
+        root.put("pins", retention.pins());
+        root.put("pinnedBytes", retention.pinnedBytes());
         root.put("tickets", store.tickets());
         root.put("ticketBytes", store.ticketBytes());
         try {

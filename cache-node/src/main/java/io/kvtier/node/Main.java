@@ -3,12 +3,14 @@ package io.kvtier.node;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.config.ConfigException;
-import java.io.IOException;
-import java.nio.file.NoSuchFileException;
-import java.util.Arrays;
+
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+
+import java.io.IOException;
+import java.nio.file.NoSuchFileException;
+import java.util.Arrays;
 
 /** The command line: {@code kvtier node|put|get|match|stats|cluster|drain|demo|…}. */
 @Command(
@@ -22,6 +24,10 @@ import picocli.CommandLine.Command;
             GetCommand.class,
             MatchCommand.class,
             StatsCommand.class,
+            PinCommand.class,
+            UnpinCommand.class,
+            TtlCommand.class,
+            EvictCommand.class,
             ClusterCommand.class,
             DrainCommand.class,
             TokenCommand.class,

@@ -3,15 +3,17 @@ package io.kvtier.node;
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.ClientTls;
 import io.kvtier.client.KvtierClient;
+
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /** Options of every command that talks to a node. */
 final class NodeAddress {
@@ -104,20 +106,22 @@ final class NodeAddress {
 
     /** Reads {@code 500ms}, {@code 2s}, {@code 1min}. */
     static final class Time implements ITypeConverter<Duration> {
-        private static final Pattern FORM = Pattern.compile("(\\d{1,9})(ms|s|min)");
+        private static final Pattern FORM = Pattern.compile("(\\d{1,9})(ms|s|min|h|d)");
 
         @Override
         public Duration convert(String text) {
             Matcher form = FORM.matcher(text);
             if (!form.matches()) {
                 throw new TypeConversionException(
-                        "'" + text + "' is not a time such as 500ms, 2s or 1min");
+                        "'" + text + "' is not a time such as 500ms, 2s, 1min, 12h or 7d");
             }
             long count = Long.parseLong(form.group(1));
             return switch (form.group(2)) {
                 case "ms" -> Duration.ofMillis(count);
                 case "s" -> Duration.ofSeconds(count);
-                default -> Duration.ofMinutes(count);
+                case "min" -> Duration.ofMinutes(count);
+                case "h" -> Duration.ofHours(count);
+                default -> Duration.ofDays(count);
             };
         }
     }

@@ -2,6 +2,7 @@ package io.kvtier.node;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+
 import io.kvtier.client.Deadline;
 import io.kvtier.client.KvtierClient;
 import io.kvtier.client.PutOptions;
@@ -12,19 +13,23 @@ import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.node.tensors.CacheFile;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** {@code kvtier put}: encodes a cache and stores its chunks. */
 @Command(
@@ -52,6 +57,13 @@ final class PutCommand implements Callable<Integer> {
     private int copies = 1;
 
     @Option(
+            names = "--ttl",
+            paramLabel = "TIME",
+            converter = NodeAddress.Time.class,
+            description = "After which the chunks expire: 30s, 10min, 12h, 7d.")
+    private Duration ttl = Duration.ZERO;
+
+    @Option(
             names = "--profile",
             paramLabel = "FILE",
             description =
@@ -71,7 +83,7 @@ final class PutCommand implements Callable<Integer> {
                     client.put(
                             cache.namespace(),
                             frames,
-                            PutOptions.of(durability).withCopies(copies),
+                            PutOptions.of(durability).withCopies(copies).withTtl(ttl),
                             deadline);
             print(cache, frames, replies);
             boolean all = replies.stream().noneMatch(r -> r.status() == PutReply.Status.REJECTED);

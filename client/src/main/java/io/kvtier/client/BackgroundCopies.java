@@ -1,9 +1,8 @@
 package io.kvtier.client;
 
 import io.kvtier.codec.error.KvtierException;
-import io.kvtier.codec.identity.Namespace;
-import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutCommand;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
@@ -38,7 +37,7 @@ final class BackgroundCopies implements AutoCloseable {
     }
 
     /** Copies the frames and sends them when their turn comes; drops them if the queue is full. */
-    void offer(NodeConnection node, Namespace namespace, List<MemorySegment> frames) {
+    void offer(NodeConnection node, PutCommand command, List<MemorySegment> frames) {
         long bytes = frames.stream().mapToLong(MemorySegment::byteSize).sum();
         if (queuedBytes.addAndGet(bytes) > bytesMax) {
             queuedBytes.addAndGet(-bytes);
@@ -48,7 +47,7 @@ final class BackgroundCopies implements AutoCloseable {
         List<byte[]> copied =
                 frames.stream().map(frame -> frame.toArray(ValueLayout.JAVA_BYTE)).toList();
         try {
-            executor.execute(() -> send(node, namespace, copied, bytes));
+            executor.execute(() -> send(node, command, copied, bytes));
         } catch (RejectedExecutionException e) {
             queuedBytes.addAndGet(-bytes);
             dropped.addAndGet(frames.size());
@@ -75,9 +74,8 @@ final class BackgroundCopies implements AutoCloseable {
         }
     }
 
-    private void send(NodeConnection node, Namespace namespace, List<byte[]> frames, long bytes) {
+    private void send(NodeConnection node, PutCommand command, List<byte[]> frames, long bytes) {
         try {
-            PutCommand command = new PutCommand(Persistence.MEMORY, 1, namespace);
             var _ =
                     node.put(
                             command,

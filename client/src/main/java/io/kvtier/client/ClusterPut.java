@@ -13,6 +13,9 @@ import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
+
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -24,7 +27,6 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One put to several nodes: each frame goes to as many of its group's owners as copies are asked
@@ -125,7 +127,7 @@ final class ClusterPut {
     }
 
     private List<PutReply> send(NodeConnection node, List<Target> of, Deadline until) {
-        PutCommand command = new PutCommand(options.durability(), 1, namespace);
+        PutCommand command = options.command(namespace);
         return node.put(command, of.stream().map(target -> target.frame).toList(), until);
     }
 
@@ -185,7 +187,9 @@ final class ClusterPut {
                 }
             }
         }
-        batches.forEach((node, frames) -> later.offer(node, namespace, frames));
+        PutCommand copy =
+                new PutCommand(Persistence.MEMORY, 1, namespace, options.ttl().toMillis());
+        batches.forEach((node, frames) -> later.offer(node, copy, frames));
     }
 
     /** Owners, those that failed a moment ago last. */

@@ -18,8 +18,13 @@ import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.ProfilePiece;
-import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
+import io.kvtier.codec.wire.RetentionCommand;
+import io.kvtier.codec.wire.RetentionReply;
+
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
+
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -30,8 +35,6 @@ import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
 
 /**
  * A client of a cache node, or of a cluster of them: put frames, find the longest held prefix,
@@ -119,8 +122,7 @@ public final class KvtierClient implements AutoCloseable {
         }
         Placement placement = nodes.placement(deadline);
         if (placement.map().members().size() == 1) {
-            PutCommand command = new PutCommand(put.durability(), 1, namespace);
-            return nodes.any().put(command, frames, deadline);
+            return nodes.any().put(put.command(namespace), frames, deadline);
         }
         return new ClusterPut(nodes, placement, namespace, put, deadline, executor, later, clock)
                 .run(frames, options.decodeLimits());
@@ -218,6 +220,33 @@ public final class KvtierClient implements AutoCloseable {
                         match.keys().subList(0, match.chunks().size()));
         return new GetCall(node.endpoint(), match, deadline, options, sink, estimator, clock)
                 .run(node.flight(), ticket, node.withDeadline(deadline));
+    }
+
+    /**
+     * Pins chunks, sets when they expire, or removes them, on every node that answers: any may hold
+     * copies. Takes a writer's token, for pins an administrator's.
+     *
+     * @return for each key, what the node that holds it says
+     * @throws io.kvtier.codec.error.OverloadedException if a node cannot pin so much; it has pinned
+     *     none of them then
+     */
+    public RetentionReply retain(RetentionCommand command, Deadline deadline) {
+        KvtierException failure = null;
+        RetentionReply reply = null;
+        for (NodeConnection node : nodes.reachable(deadline)) {
+            try {
+                byte[] body = node.result("retain", command.toBytes(), deadline);
+                RetentionReply mine = RetentionReply.parse(ByteBuffer.wrap(body));
+                reply = reply == null ? mine : reply.and(mine);
+            } catch (UnavailableException e) {
+                nodes.failed(node);
+                failure = e;
+            }
+        }
+        if (reply == null) {
+            throw failure == null ? new UnavailableException("no node could be reached") : failure;
+        }
+        return reply;
     }
 
     /** What the node counts, as JSON; in a cluster, the node that told the map. */

@@ -48,12 +48,73 @@ public record NodeConfig(
      * @param layout of the cold tier; each has a folder of its own in the directory
      * @param hotBytes most bytes of chunks in memory
      * @param coldBytes most bytes of chunks on disk
+     * @param retention how long chunks stay
+     * @param scrub how fast what is on disk is read again
      */
-    public record Storage(Path directory, Layout layout, long hotBytes, long coldBytes) {
+    public record Storage(
+            Path directory,
+            Layout layout,
+            long hotBytes,
+            long coldBytes,
+            RetentionConfig retention,
+            Scrub scrub) {
         /** Checks the sizes. */
         public Storage {
             check(hotBytes >= MIB, "hotBytes", hotBytes + " bytes", "at least 1MiB");
             check(coldBytes >= 16 * MIB, "coldBytes", coldBytes + " bytes", "at least 16MiB");
+        }
+
+        /** With the usual retention and scrubbing. */
+        public Storage(Path directory, Layout layout, long hotBytes, long coldBytes) {
+            this(
+                    directory,
+                    layout,
+                    hotBytes,
+                    coldBytes,
+                    RetentionConfig.defaults(),
+                    Scrub.defaults());
+        }
+    }
+
+    /**
+     * How fast what is on disk is read again, to find what is damaged before somebody asks for it.
+     *
+     * @param bytesPerSecond 0 = not at all
+     * @param rest between two passes over everything
+     */
+    public record Scrub(long bytesPerSecond, Duration rest) {
+        /** Checks the rate. */
+        public Scrub {
+            check(
+                    bytesPerSecond == 0 || bytesPerSecond >= 64 << 10,
+                    "bytesPerSecond",
+                    bytesPerSecond + " bytes",
+                    "0 or at least 64KiB");
+        }
+
+        static Scrub defaults() {
+            return new Scrub(4 * MIB, Duration.ofHours(1));
+        }
+    }
+
+    /**
+     * What protects chunks between a lookup and the stream that follows.
+     *
+     * @param bytes of all clients, half of {@code inFlightBytes} at most; a quarter of it for one
+     * @param time after which a ticket that nobody used ends
+     */
+    public record Tickets(long bytes, Duration time) {
+        /** Checks the time. */
+        public Tickets {
+            check(
+                    time.toMillis() >= 1 && time.toMillis() <= 5000,
+                    "time",
+                    time.toMillis() + "ms",
+                    "1ms..5s");
+        }
+
+        static Tickets defaults() {
+            return new Tickets(GIB / 2, Duration.ofSeconds(5));
         }
     }
 
@@ -65,13 +126,15 @@ public record NodeConfig(
      * @param streamBytes the same of one stream
      * @param deadline of a call that names none
      * @param idle after which a silent stream is cut
+     * @param tickets what lookups protect
      */
     public record Limits(
             long messageBytes,
             long inFlightBytes,
             long streamBytes,
             Duration deadline,
-            Duration idle) {
+            Duration idle,
+            Tickets tickets) {
         /** Checks that they fit each other. */
         public Limits {
             check(
@@ -167,7 +230,13 @@ public record NodeConfig(
         return new NodeConfig(
                 new Listen("127.0.0.1", 7420),
                 new Storage(Path.of("kvtier-data"), Layout.BLOB, GIB, 16 * GIB),
-                new Limits(16 * MIB, GIB, 256 * MIB, Duration.ofSeconds(2), Duration.ofSeconds(30)),
+                new Limits(
+                        16 * MIB,
+                        GIB,
+                        256 * MIB,
+                        Duration.ofSeconds(2),
+                        Duration.ofSeconds(30),
+                        Tickets.defaults()),
                 ClusterConfig.defaults(),
                 Security.none());
     }

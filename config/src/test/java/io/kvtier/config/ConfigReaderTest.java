@@ -3,12 +3,13 @@ package io.kvtier.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 class ConfigReaderTest {
     @Test
@@ -114,6 +115,21 @@ class ConfigReaderTest {
         refused("storage:\n  hotBytes: 1KiB\n").hasMessageContaining("at least 1MiB");
         refused("limits:\n  streamBytes: 1MiB\n").hasMessageContaining("at least messageBytes");
         refused("storage:\n  coldBytes: 99999999999TiB\n").hasMessageContaining("a size");
+    }
+
+    @Test
+    void parse_retention_takesATimeForEachNamespace() {
+        String digest = "0123456789abcdef".repeat(4);
+        String list = "storage: {retention: {ttl: 2h, namespaces: [{namespace: %s, ttl: 0s}%s]}}";
+        RetentionConfig retention = parse(list.formatted(digest, "")).storage().retention();
+        assertThat(retention.ttl()).isEqualTo(Duration.ofHours(2));
+        assertThat(retention.namespaces())
+                .containsExactly(new RetentionConfig.NamespaceTtl(digest, Duration.ZERO));
+        refused(list.formatted("abc", "")).hasMessageContaining("64 hexadecimal digits");
+        refused(list.formatted(digest, ", {namespace: " + digest + "}"))
+                .hasMessageContaining("each namespace once");
+        refused("storage: {scrub: {bytesPerSecond: 1KiB}}").hasMessageContaining("64KiB");
+        refused("limits: {tickets: {time: 6s}}").hasMessageContaining("1ms..5s");
     }
 
     @Test

@@ -12,15 +12,18 @@ import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.LookupReply;
 import io.kvtier.codec.wire.MemberCommand;
 import io.kvtier.codec.wire.ProfilePiece;
+import io.kvtier.codec.wire.RetentionCommand;
 import io.kvtier.storage.ChunkMeta;
-import java.nio.ByteBuffer;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Optional;
+
 import org.apache.arrow.flight.Action;
 import org.apache.arrow.flight.ActionType;
 import org.apache.arrow.flight.FlightProducer.StreamListener;
 import org.apache.arrow.flight.Result;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 
 /** The small calls: lookup, statistics, profiles. */
 final class ActionHandler {
@@ -28,6 +31,7 @@ final class ActionHandler {
             List.of(
                     new ActionType("lookup", "LookupCommand → LookupReply: longest held prefix"),
                     new ActionType("lookup-groups", "GroupLookup → a LookupReply for each group"),
+                    new ActionType("retain", "RetentionCommand → RetentionReply: pins, ends"),
                     new ActionType("stats", "→ JSON"),
                     new ActionType("map", "→ ClusterMap"),
                     new ActionType("control", "Heartbeat or MemberCommand → ControlReply"),
@@ -57,6 +61,7 @@ final class ActionHandler {
             case "lookup-groups" -> lookup(GroupLookup.parse(body), results);
             case "map" -> results.onNext(new Result(node.control().map().toBytes()));
             case "control" -> results.onNext(new Result(control(ControlRequest.parse(body))));
+            case "retain" -> results.onNext(new Result(retain(RetentionCommand.parse(body))));
             case "stats" -> results.onNext(new Result(stats()));
             case "put-profile" -> results.onNext(new Result(putProfile(body)));
             case "get-profile" -> getProfile(action.getBody(), results);
@@ -94,6 +99,11 @@ final class ActionHandler {
                         connection,
                         command.keys().subList(0, held.size()).stream().map(keys::toRead).toList());
         return new LookupReply(node.options().bytesPerSecond(), held).toBytes();
+    }
+
+    private byte[] retain(RetentionCommand command) {
+        Tenant tenant = caller.as(RetentionHandler.roleFor(command.verb()));
+        return new RetentionHandler(node.store(), tenant).run(command).toBytes();
     }
 
     private byte[] control(ControlRequest request) {

@@ -5,6 +5,12 @@ import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.NanoClock;
+
+import org.apache.arrow.flight.FlightServer;
+import org.apache.arrow.flight.Location;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
+
 import java.io.IOException;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
@@ -12,10 +18,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
-import org.apache.arrow.flight.FlightServer;
-import org.apache.arrow.flight.Location;
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
 
 /**
  * A running Flight service over a chunk store.
@@ -39,6 +41,7 @@ public final class FlightNode implements AutoCloseable {
             Supplier<String> stats,
             Authenticator authenticator,
             ControlService control,
+            TimesToLive times,
             Optional<TlsFiles> tls) {}
 
     private FlightNode(FlightOptions options, Parts parts) {
@@ -59,6 +62,7 @@ public final class FlightNode implements AutoCloseable {
                         parts.profiles(),
                         parts.stats(),
                         parts.control(),
+                        parts.times(),
                         memory,
                         new InFlightBudget(options.inFlightBytesMax()),
                         new StreamWatch(clock, memory::sweep),

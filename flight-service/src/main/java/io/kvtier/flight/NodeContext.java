@@ -3,6 +3,7 @@ package io.kvtier.flight;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.NanoClock;
+
 import java.util.concurrent.ExecutorService;
 import java.util.function.Supplier;
 
@@ -14,6 +15,7 @@ record NodeContext(
         ProfileStore profiles,
         Supplier<String> stats,
         ControlService control,
+        TimesToLive times,
         CallMemory memory,
         InFlightBudget budget,
         StreamWatch watch,

@@ -12,13 +12,11 @@ import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.codec.wire.PutReply.Status;
 import io.kvtier.storage.Blob;
+import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.StoreKey;
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.util.List;
-import java.util.function.BooleanSupplier;
+
 import org.apache.arrow.flight.FlightProducer.StreamListener;
 import org.apache.arrow.flight.FlightStream;
 import org.apache.arrow.flight.PutResult;
@@ -27,6 +25,11 @@ import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.vector.FieldVector;
 import org.apache.arrow.vector.VarBinaryVector;
 import org.apache.arrow.vector.VectorSchemaRoot;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.function.BooleanSupplier;
 
 /**
  * Takes in frames: each is copied to memory of the node, verified there in full, and only then
@@ -98,18 +101,22 @@ final class PutHandler {
                             namespace,
                             node.options().decodeLimits());
             StoreKey key = keys.toWrite(header.key());
+            ChunkMeta meta =
+                    HeldFrame.meta(header, blob.bytes())
+                            .withExpiryMillis(expiryMillis(command, namespace));
             PutOutcome outcome =
-                    node.store()
-                            .put(
-                                    key,
-                                    HeldFrame.meta(header, blob.bytes()),
-                                    blob,
-                                    durability(command.durability()));
+                    node.store().put(key, meta, blob, durability(command.durability()));
             chain.add(key);
             return reply(header, outcome, command.durability());
         } catch (CorruptChunkException | InvalidRequestException e) {
             return rejected(e);
         }
+    }
+
+    private long expiryMillis(PutCommand command, Digest namespace) {
+        long asked = command.ttlMillis();
+        long ttl = asked > 0 ? asked : node.times().millis(namespace);
+        return ttl == 0 ? ChunkMeta.NEVER : node.store().nowMillis() + ttl;
     }
 
     private static PutReply reply(FrameHeader header, PutOutcome outcome, Persistence asked) {

@@ -8,13 +8,7 @@ import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentReply.Status;
 import io.kvtier.codec.wire.SegmentRequest;
 import io.kvtier.storage.NanoClock;
-import java.nio.ByteBuffer;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
-import java.util.Objects;
-import java.util.concurrent.Executors;
+
 import org.apache.arrow.flight.FlightProducer.ServerStreamListener;
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.memory.RootAllocator;
@@ -25,6 +19,14 @@ import org.apache.arrow.vector.ipc.message.IpcOption;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Executors;
 
 /**
  * A node's answers while another encoding takes the place of every chunk, at each reply of a stream
@@ -143,6 +145,7 @@ class SegmentSwitchTest {
                             new FolderProfileStore(folder, 1),
                             () -> "",
                             ControlService.alone(),
+                            TimesToLive.NONE,
                             memory,
                             budget,
                             watch,

@@ -13,6 +13,9 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
 import io.kvtier.storage.NanoClock;
+
+import org.awaitility.Awaitility;
+
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -21,7 +24,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.UnaryOperator;
-import org.awaitility.Awaitility;
 
 /** A node in memory with its clients; its close is the leak check of all of them. */
 final class TestNode implements AutoCloseable {
@@ -68,6 +70,7 @@ final class TestNode implements AutoCloseable {
                                 () -> "{\"entries\":" + store.stats().entries() + "}",
                                 authenticator,
                                 ControlService.alone(),
+                                TimesToLive.NONE,
                                 tls));
     }
 

@@ -1,8 +1,9 @@
 package io.kvtier.storage;
 
+import org.jspecify.annotations.Nullable;
+
 import java.nio.ByteBuffer;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What a store knows about a chunk without reading it.
@@ -16,10 +17,21 @@ import org.jspecify.annotations.Nullable;
  * @param cuts offsets at which the value may be truncated, ascending; the last is {@code bytes}.
  *     Cut {@code i} leaves quality {@code quality − (cuts.length − 1 − i)}
  * @param summary what lookups answer with, opaque to the store, at most {@link #SUMMARY_BYTES_MAX}
+ * @param expiryMillis since 1970: from then on the value is a miss; {@link #NEVER} for one that
+ *     stays until its turn comes
  */
 @SuppressWarnings("ArrayRecordComponent") // copied in and out, compared by content
 public record ChunkMeta(
-        byte[] encodingId, long bytes, int quality, int tokens, long[] cuts, byte[] summary) {
+        byte[] encodingId,
+        long bytes,
+        int quality,
+        int tokens,
+        long[] cuts,
+        byte[] summary,
+        long expiryMillis) {
+    /** The time at which a value expires that does not. */
+    public static final long NEVER = Long.MAX_VALUE;
+
     /** Bytes of an encoding id. */
     public static final int ENCODING_ID_BYTES = 32;
 
@@ -62,9 +74,23 @@ public record ChunkMeta(
             before = cut;
         }
         require(before == bytes, "last cut", before, "bytes = " + bytes);
+        require(expiryMillis >= 1, "expiryMillis", expiryMillis, "at least 1");
         encodingId = encodingId.clone();
         cuts = cuts.clone();
         summary = summary.clone();
+    }
+
+    /** Of a value that does not expire. */
+    public ChunkMeta(
+            byte[] encodingId, long bytes, int quality, int tokens, long[] cuts, byte[] summary) {
+        this(encodingId, bytes, quality, tokens, cuts, summary, NEVER);
+    }
+
+    /** The same with another time at which it expires. */
+    public ChunkMeta withExpiryMillis(long millis) {
+        return millis == expiryMillis
+                ? this
+                : new ChunkMeta(encodingId, bytes, quality, tokens, cuts, summary, millis);
     }
 
     @Override
@@ -104,7 +130,8 @@ public record ChunkMeta(
                 quality - (cuts.length - 1 - cut),
                 tokens,
                 Arrays.copyOf(cuts, cut + 1),
-                summary);
+                summary,
+                expiryMillis);
     }
 
     /** Offsets at which the value may be truncated, its end included. */
@@ -128,6 +155,7 @@ public record ChunkMeta(
                 && bytes == other.bytes
                 && quality == other.quality
                 && tokens == other.tokens
+                && expiryMillis == other.expiryMillis
                 && Arrays.equals(encodingId, other.encodingId)
                 && Arrays.equals(cuts, other.cuts)
                 && Arrays.equals(summary, other.summary);

@@ -98,6 +98,48 @@ public interface ChunkStore extends AutoCloseable {
      */
     boolean remove(StoreKey key);
 
+    /** Removes a value without waiting for the disk: it may come back after a crash. */
+    default boolean discard(StoreKey key) {
+        return remove(key);
+    }
+
+    /** Milliseconds since 1970 by which values expire; 0 in a store where they do not. */
+    default long nowMillis() {
+        return 0;
+    }
+
+    /**
+     * Says when a value expires, sooner or later than its put did; survives a restart.
+     *
+     * @param expiryMillis by {@link #nowMillis}; {@link ChunkMeta#NEVER} to keep it
+     * @return whether it is held
+     * @throws OverloadedException if that was said of too many others
+     */
+    default boolean setExpiry(StoreKey key, long expiryMillis) {
+        throw new InvalidRequestException("values of this store do not expire");
+    }
+
+    /**
+     * Makes a value durable and keeps it on disk, all of its parts, until it is unpinned or
+     * removed; survives a restart.
+     *
+     * @return whether it is held
+     * @throws OverloadedException if that is more than may be pinned
+     */
+    default boolean pin(StoreKey key) {
+        throw new InvalidRequestException("values of this store cannot be pinned");
+    }
+
+    /** Ends a pin; false if there was none. */
+    default boolean unpin(StoreKey key) {
+        return false;
+    }
+
+    /** Whether a value is pinned. */
+    default boolean isPinned(StoreKey key) {
+        return false;
+    }
+
     /**
      * What became of a value that is not held, as far as that is remembered; of use only where
      * {@link #find} says nothing.

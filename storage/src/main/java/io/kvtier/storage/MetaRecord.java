@@ -8,9 +8,9 @@ import java.util.zip.CRC32C;
  * What a cold store keeps with a value, little-endian:
  *
  * <table>
- * <caption>Record, version 1</caption>
+ * <caption>Record, version 1, and 2 for a value that expires</caption>
  * <tr><th>offset</th><th>field</th><th>type</th></tr>
- * <tr><td>0</td><td>version</td><td>u16, 1</td></tr>
+ * <tr><td>0</td><td>version</td><td>u16, 1 or 2</td></tr>
  * <tr><td>2</td><td>cuts</td><td>u16, count</td></tr>
  * <tr><td>4</td><td>quality</td><td>u32</td></tr>
  * <tr><td>8</td><td>generation</td><td>u64, names the value in the value column</td></tr>
@@ -19,7 +19,8 @@ import java.util.zip.CRC32C;
  * <tr><td>28</td><td>tokens</td><td>u32</td></tr>
  * <tr><td>32</td><td>encodingId</td><td>32 bytes</td></tr>
  * <tr><td>64</td><td>summaryBytes</td><td>u32</td></tr>
- * <tr><td>68</td><td>cuts</td><td>u64 each</td></tr>
+ * <tr><td>68</td><td>expiryMillis</td><td>i64, in version 2 only</td></tr>
+ * <tr><td></td><td>cuts</td><td>u64 each</td></tr>
  * <tr><td></td><td>summary</td><td>bytes</td></tr>
  * <tr><td>end − 4</td><td>crc32c</td><td>u32, of scope, key and all bytes before it</td></tr>
  * </table>
@@ -30,6 +31,7 @@ import java.util.zip.CRC32C;
  */
 public record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
     private static final int VERSION = 1;
+    private static final int EXPIRING_VERSION = 2;
     private static final int FIXED_BYTES = 68;
     private static final int CRC_BYTES = 4;
 
@@ -37,10 +39,12 @@ public record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
     public byte[] encode(StoreKey key) {
         long[] cuts = meta.cuts();
         ByteBuffer summary = meta.summaryView();
+        boolean expires = meta.expiryMillis() != ChunkMeta.NEVER;
+        int words = cuts.length + (expires ? 1 : 0);
         ByteBuffer target =
-                ByteBuffer.allocate(FIXED_BYTES + 8 * cuts.length + summary.remaining() + CRC_BYTES)
+                ByteBuffer.allocate(FIXED_BYTES + 8 * words + summary.remaining() + CRC_BYTES)
                         .order(ByteOrder.LITTLE_ENDIAN);
-        target.putShort((short) VERSION)
+        target.putShort((short) (expires ? EXPIRING_VERSION : VERSION))
                 .putShort((short) cuts.length)
                 .putInt(meta.quality())
                 .putLong(generation)
@@ -49,6 +53,9 @@ public record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
                 .putInt(meta.tokens())
                 .put(meta.encodingId())
                 .putInt(summary.remaining());
+        if (expires) {
+            target.putLong(meta.expiryMillis());
+        }
         for (long cut : cuts) {
             target.putLong(cut);
         }
@@ -73,9 +80,10 @@ public record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
             throw corrupt(key, "crc " + stored, actual);
         }
         int version = source.getShort();
-        if (version != VERSION) {
-            throw corrupt(key, "version " + VERSION, version);
+        if (version != VERSION && version != EXPIRING_VERSION) {
+            throw corrupt(key, "version " + VERSION + " or " + EXPIRING_VERSION, version);
         }
+        int words = version == VERSION ? 0 : 1;
         int cutCount = Short.toUnsignedInt(source.getShort());
         int quality = source.getInt();
         long generation = source.getLong();
@@ -85,17 +93,20 @@ public record MetaRecord(ChunkMeta meta, long generation, int valueCrc) {
         byte[] encodingId = new byte[ChunkMeta.ENCODING_ID_BYTES];
         source.get(encodingId);
         int summaryBytes = source.getInt();
-        long expected = (long) FIXED_BYTES + 8L * cutCount + summaryBytes + CRC_BYTES;
+        long expected = FIXED_BYTES + 8L * (words + cutCount) + summaryBytes + CRC_BYTES;
         if (summaryBytes < 0 || expected != bytes.length) {
             throw corrupt(key, expected + " bytes", bytes.length);
         }
+        long expiryMillis = words == 0 ? ChunkMeta.NEVER : source.getLong();
         long[] cuts = new long[cutCount];
         source.asLongBuffer().get(cuts);
         source.position(source.position() + 8 * cutCount);
         byte[] summary = new byte[summaryBytes];
         source.get(summary);
         try {
-            ChunkMeta meta = new ChunkMeta(encodingId, valueBytes, quality, tokens, cuts, summary);
+            ChunkMeta meta =
+                    new ChunkMeta(
+                            encodingId, valueBytes, quality, tokens, cuts, summary, expiryMillis);
             return new MetaRecord(meta, generation, valueCrc);
         } catch (InvalidRequestException e) {
             throw new CorruptChunkException(key, "meta", "a valid record", e.toString());

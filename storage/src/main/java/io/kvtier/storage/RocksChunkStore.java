@@ -51,7 +51,7 @@ public final class RocksChunkStore implements ChunkStore {
     private final Stripes stripes = new Stripes();
     private final ReentrantReadWriteLock gate = new ReentrantReadWriteLock();
     private final AtomicLong generation = new AtomicLong();
-    private final LossLog losses;
+    private final Retention retention;
 
     /** Null when it did not come back after a failure, or after the close; guarded by the gate. */
     private @Nullable RocksDatabase database;
@@ -80,7 +80,7 @@ public final class RocksChunkStore implements ChunkStore {
      * @param pool where values are read into; it must outlive the store
      * @param clock for the pause after a failed write
      * @param instants names what is set aside
-     * @param losses is told of what is evicted or set aside
+     * @param retention which values stay; is told of those that do not
      * @throws UnavailableException if the folder cannot be used, with what to do about it
      */
     public RocksChunkStore(
@@ -88,14 +88,14 @@ public final class RocksChunkStore implements ChunkStore {
             RocksStoreOptions options,
             NanoClock clock,
             InstantSource instants,
-            LossLog losses) {
+            Retention retention) {
         this(
                 pool,
                 options,
                 clock,
                 new StoreFolder(options.folder(), LAYOUT, instants, options.quarantineBytesMax()),
                 null,
-                losses);
+                retention);
     }
 
     RocksChunkStore(
@@ -104,8 +104,8 @@ public final class RocksChunkStore implements ChunkStore {
             NanoClock clock,
             StoreFolder folder,
             @Nullable LongSupplier usableBytes,
-            LossLog losses) {
-        this.losses = losses;
+            Retention retention) {
+        this.retention = retention;
         this.pool = pool;
         this.options = options;
         this.clock = clock;
@@ -196,7 +196,7 @@ public final class RocksChunkStore implements ChunkStore {
                 }
                 try (WritableBlob target = pool.allocate(entry.meta().bytes())) {
                     try {
-                        read(open, key, entry, target.segment());
+                        open.read(key, entry.record, target.segment());
                         counters.hits.increment();
                         return Optional.of(new StoredChunk(entry.meta(), target.seal()));
                     } catch (CorruptChunkException e) {
@@ -210,24 +210,6 @@ public final class RocksChunkStore implements ChunkStore {
             return Optional.empty();
         } finally {
             gate.readLock().unlock();
-        }
-    }
-
-    private static void read(
-            RocksDatabase open, StoreKey key, ColdIndex.Entry entry, MemorySegment target)
-            throws CorruptChunkException {
-        long bytes = open.read(key, entry.generation(), target);
-        if (bytes != target.byteSize()) {
-            String actual = bytes == RocksDatabase.ABSENT ? "absent" : bytes + " bytes";
-            throw new CorruptChunkException(key, "value", target.byteSize() + " bytes", actual);
-        }
-        int actual = MetaRecord.valueCrc(key, entry.generation(), target.asByteBuffer());
-        if (actual != entry.record.valueCrc()) {
-            throw new CorruptChunkException(
-                    key,
-                    "value",
-                    "crc " + Integer.toHexString(entry.record.valueCrc()),
-                    "crc " + Integer.toHexString(actual));
         }
     }
 
@@ -245,7 +227,7 @@ public final class RocksChunkStore implements ChunkStore {
                 return false;
             }
             counters.quarantined.increment();
-            losses.add(key, LossCause.DAMAGED);
+            retention.lost(key, LossCause.DAMAGED);
             log.error("value quarantined folder={} {}", folder.quarantine(), why.getMessage());
             folder.setAside(key, entry.generation(), bytes);
             deleteQuietly(open, key, entry);
@@ -275,16 +257,39 @@ public final class RocksChunkStore implements ChunkStore {
         }
     }
 
+    @Override
+    public boolean discard(StoreKey key) {
+        gate.readLock().lock();
+        ReentrantLock stripe = stripes.of(key);
+        stripe.lock();
+        try {
+            RocksDatabase open = requireDatabase();
+            ColdIndex.Entry entry = index.entries.remove(key);
+            if (entry != null) {
+                deleteQuietly(open, key, entry);
+            }
+            return entry != null;
+        } finally {
+            stripe.unlock();
+            gate.readLock().unlock();
+        }
+    }
+
     private void evictExcess() {
         gate.readLock().lock();
         try {
             RecencyMap<ColdIndex.Entry> entries = index.entries;
-            while (!closed && entries.size() > options.entriesMax()) {
+            long more = entries.size() - options.entriesMax();
+            for (long looked = 0; !closed && more > 0 && looked <= entries.size(); looked++) {
                 evict(entries.oldest(1));
+                more = entries.size() - options.entriesMax();
             }
             long excess = entries.bytes() - options.bytesMax();
-            while (!closed && excess > 0 && entries.size() > 0) {
-                evict(entries.oldest(excess));
+            // Pinned ones become the last used when their turn comes; if all are, it ends.
+            for (long looked = 0; !closed && excess > 0 && looked <= entries.size(); ) {
+                List<RecencyMap.Entry<ColdIndex.Entry>> victims = entries.oldest(excess);
+                evict(victims);
+                looked += Math.max(1, victims.size());
                 excess = entries.bytes() - options.bytesMax();
             }
         } finally {
@@ -295,12 +300,16 @@ public final class RocksChunkStore implements ChunkStore {
     private void evict(List<RecencyMap.Entry<ColdIndex.Entry>> victims) {
         RocksDatabase open = database;
         for (RecencyMap.Entry<ColdIndex.Entry> victim : victims) {
+            if (retention.isPinned(victim.key())) {
+                var _ = index.entries.touch(victim.key());
+                continue;
+            }
             ReentrantLock stripe = stripes.of(victim.key());
             stripe.lock();
             try {
                 if (index.entries.remove(victim.key(), victim.value())) {
                     counters.evicted.increment();
-                    losses.add(victim.key(), LossCause.EVICTED_FROM_DISK);
+                    retention.lost(victim.key(), LossCause.EVICTED_FROM_DISK);
                     if (open != null) {
                         deleteQuietly(open, victim.key(), victim.value());
                     }

@@ -2,12 +2,6 @@ package io.kvtier.storage;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import org.rocksdb.BlockBasedTableConfig;
 import org.rocksdb.Cache;
 import org.rocksdb.ColumnFamilyDescriptor;
@@ -26,6 +20,13 @@ import org.rocksdb.Status;
 import org.rocksdb.WALRecoveryMode;
 import org.rocksdb.WriteBatch;
 import org.rocksdb.WriteOptions;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * The RocksDB of a store: a meta column by key, and a value column in blob files.
@@ -174,6 +175,28 @@ final class RocksDatabase implements AutoCloseable {
                 throw new CorruptChunkException(key, "value", "readable files", describe(e));
             }
             throw failure("get", e);
+        }
+    }
+
+    /**
+     * Reads a value and checks it.
+     *
+     * @param target of its length
+     * @throws CorruptChunkException if it is not what was put
+     */
+    void read(StoreKey key, MetaRecord record, MemorySegment target) throws CorruptChunkException {
+        long bytes = read(key, record.generation(), target);
+        if (bytes != target.byteSize()) {
+            String actual = bytes == ABSENT ? "absent" : bytes + " bytes";
+            throw new CorruptChunkException(key, "value", target.byteSize() + " bytes", actual);
+        }
+        int actual = MetaRecord.valueCrc(key, record.generation(), target.asByteBuffer());
+        if (actual != record.valueCrc()) {
+            throw new CorruptChunkException(
+                    key,
+                    "value",
+                    "crc " + Integer.toHexString(record.valueCrc()),
+                    "crc " + Integer.toHexString(actual));
         }
     }
 

@@ -284,6 +284,31 @@ public final class TicketedChunkStore implements ChunkStore {
     }
 
     @Override
+    public long nowMillis() {
+        return store.nowMillis();
+    }
+
+    @Override
+    public boolean setExpiry(StoreKey key, long expiryMillis) {
+        return store.setExpiry(key, expiryMillis);
+    }
+
+    @Override
+    public boolean pin(StoreKey key) {
+        return store.pin(key);
+    }
+
+    @Override
+    public boolean unpin(StoreKey key) {
+        return store.unpin(key);
+    }
+
+    @Override
+    public boolean isPinned(StoreKey key) {
+        return store.isPinned(key);
+    }
+
+    @Override
     public Optional<Loss> lossOf(StoreKey key) {
         return store.lossOf(key);
     }

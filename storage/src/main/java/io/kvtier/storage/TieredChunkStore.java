@@ -36,25 +36,21 @@ public final class TieredChunkStore implements ChunkStore {
     private final Stripes stripes = new Stripes();
     private final ConcurrentHashMap<StoreKey, ColdRead> reads = new ConcurrentHashMap<>();
     private final StoreCounters counters = new StoreCounters();
-    private final LossLog losses;
+    private final Retention retention;
 
     /** One read from the cold tier, and all who wait for it. */
     private static final class ColdRead extends CompletableFuture<Optional<StoredChunk>> {}
 
-    /** Takes over both tiers; nobody asks what became of their values. */
-    public TieredChunkStore(HotTier hot, ChunkStore cold) {
-        this(hot, cold, new LossLog(1, NanoClock.system()));
-    }
-
     /**
      * Takes over both tiers.
      *
-     * @param losses is told by both, and by this store, of what they let go
+     * @param retention what both of them go by; its maker's
      */
-    public TieredChunkStore(HotTier hot, ChunkStore cold, LossLog losses) {
+    public TieredChunkStore(HotTier hot, ChunkStore cold, Retention retention) {
         this.hot = hot;
         this.cold = cold;
-        this.losses = losses;
+        this.retention = retention;
+        retention.keepOnly(this::isHeld);
     }
 
     @Override
@@ -65,12 +61,17 @@ public final class TieredChunkStore implements ChunkStore {
         try {
             PutOutcome outcome =
                     switch (PutOutcome.decide(find(key), meta)) {
-                        case Stored stored -> keep(key, meta, value, durability, stored);
-                        case Replaced replaced -> keep(key, meta, value, durability, replaced);
-                        case AlreadyPresent present ->
-                                durability == Durability.DISK
-                                        ? persist(key, meta, value, present)
-                                        : present;
+                        case Stored stored -> {
+                            retention.setExpiry(key, Term.UNSAID);
+                            yield keep(key, meta, value, durability, stored);
+                        }
+                        case Replaced _ -> replace(key, meta, value, durability);
+                        case AlreadyPresent present -> {
+                            prolong(key, present.held(), meta.expiryMillis());
+                            yield durability == Durability.DISK
+                                    ? persist(key, meta, value, present)
+                                    : present;
+                        }
                         case KeptOther other -> other;
                     };
             return counters.count(outcome);
@@ -82,11 +83,40 @@ public final class TieredChunkStore implements ChunkStore {
         }
     }
 
+    /** Who puts a value wants it for so long at least: the later end counts. */
+    private PutOutcome replace(StoreKey key, ChunkMeta meta, Blob value, Durability durability) {
+        long before =
+                find(key)
+                        .map(held -> retention.expiryMillis(key, held))
+                        .orElse(meta.expiryMillis());
+        ChunkMeta later = meta.withExpiryMillis(Math.max(before, meta.expiryMillis()));
+        PutOutcome outcome = keep(key, later, value, durability, new Replaced(later));
+        retention.setExpiry(key, Term.UNSAID);
+        return outcome;
+    }
+
+    private void prolong(StoreKey key, ChunkMeta held, long expiryMillis) {
+        if (retention.expiryMillis(key, held) < expiryMillis) {
+            say(key, expiryMillis);
+        }
+    }
+
+    private void say(StoreKey key, long expiryMillis) {
+        if (retention.isFull()) {
+            retention.keepOnly(this::isHeld);
+        }
+        retention.setExpiry(key, expiryMillis);
+    }
+
     private PutOutcome keep(
             StoreKey key, ChunkMeta meta, Blob value, Durability durability, PutOutcome outcome) {
         boolean admitted = hot.admits(meta, value);
-        if (durability == Durability.DISK || !admitted) {
-            var _ = cold.put(key, meta, value, durability);
+        boolean pinned = retention.isPinned(key);
+        if (pinned) {
+            retention.pin(key, meta.bytes());
+        }
+        if (durability == Durability.DISK || !admitted || pinned) {
+            var _ = cold.put(key, meta, value, pinned ? Durability.DISK : durability);
         }
         if (admitted) {
             var _ = hot.put(key, meta, value, partsOf(cold.find(key)));
@@ -118,11 +148,52 @@ public final class TieredChunkStore implements ChunkStore {
     @Override
     public Optional<ChunkMeta> find(StoreKey key) {
         Optional<ChunkMeta> meta = hot.find(key);
-        return meta.isPresent() ? meta : cold.find(key);
+        if (meta.isEmpty()) {
+            meta = cold.find(key);
+        }
+        if (meta.isPresent() && retention.isOver(key, meta.get())) {
+            expire(key);
+            return Optional.empty();
+        }
+        return meta;
+    }
+
+    private boolean isHeld(StoreKey key) {
+        return hot.find(key).isPresent() || cold.find(key).isPresent();
+    }
+
+    /** Lets a value go whose time is over; whoever is putting one instead needs no help. */
+    private void expire(StoreKey key) {
+        ReentrantLock stripe = stripes.of(key);
+        if (!stripe.tryLock()) {
+            return;
+        }
+        try {
+            Optional<ChunkMeta> held = hot.find(key).or(() -> cold.find(key));
+            if (held.isPresent() && retention.isOver(key, held.get())) {
+                boolean _ = cold.discard(key);
+                boolean _ = hot.remove(key);
+                reads.remove(key);
+                retention.lost(key, LossCause.EXPIRED);
+            }
+        } finally {
+            stripe.unlock();
+        }
     }
 
     @Override
     public Optional<StoredChunk> open(StoreKey key) {
+        Optional<StoredChunk> chunk = openFrom(key);
+        if (chunk.isPresent() && retention.isOver(key, chunk.get().meta())) {
+            chunk.get().close();
+            expire(key);
+            chunk = Optional.empty();
+        }
+        (chunk.isPresent() ? counters.hits : counters.misses).increment();
+        return chunk;
+    }
+
+    private Optional<StoredChunk> openFrom(StoreKey key) {
         Optional<StoredChunk> chunk = hot.open(key);
         while (chunk.isEmpty() && cold.find(key).isPresent()) {
             ColdRead mine = new ColdRead();
@@ -142,7 +213,6 @@ public final class TieredChunkStore implements ChunkStore {
                             ? hot.open(key)
                             : Optional.of(new StoredChunk(shared.meta(), blob));
         }
-        (chunk.isPresent() ? counters.hits : counters.misses).increment();
         return chunk;
     }
 
@@ -213,8 +283,9 @@ public final class TieredChunkStore implements ChunkStore {
             boolean wasCold = cold.remove(key);
             boolean wasHot = hot.remove(key);
             reads.remove(key);
+            var _ = retention.unpin(key);
             if (wasHot || wasCold) {
-                losses.add(key, LossCause.REMOVED);
+                retention.lost(key, LossCause.REMOVED);
             }
             return wasHot || wasCold;
         } finally {
@@ -223,8 +294,80 @@ public final class TieredChunkStore implements ChunkStore {
     }
 
     @Override
+    public long nowMillis() {
+        return retention.nowMillis();
+    }
+
+    @Override
+    public boolean setExpiry(StoreKey key, long expiryMillis) {
+        ReentrantLock stripe = stripes.of(key);
+        stripe.lock();
+        try {
+            Optional<ChunkMeta> held = find(key);
+            held.ifPresent(
+                    meta ->
+                            say(
+                                    key,
+                                    meta.expiryMillis() == expiryMillis
+                                            ? Term.UNSAID
+                                            : expiryMillis));
+            return held.isPresent();
+        } finally {
+            stripe.unlock();
+        }
+    }
+
+    @Override
+    public boolean pin(StoreKey key) {
+        ReentrantLock stripe = stripes.of(key);
+        stripe.lock();
+        try {
+            if (retention.isFull()) {
+                retention.keepOnly(this::isHeld);
+            }
+            // Not by the cold read that others share: whoever leads it wants this stripe.
+            try (StoredChunk held =
+                    find(key).flatMap(_ -> hot.open(key).or(() -> cold.open(key))).orElse(null)) {
+                if (held != null) {
+                    pin(key, held);
+                }
+                return held != null;
+            }
+        } finally {
+            stripe.unlock();
+        }
+    }
+
+    /** First the pin, so that nobody evicts from the disk what has just been written there. */
+    private void pin(StoreKey key, StoredChunk held) {
+        boolean wasPinned = retention.isPinned(key);
+        retention.pin(key, held.meta().bytes());
+        try {
+            var _ = cold.put(key, held.meta(), held.blob(), Durability.DISK);
+            hot.heldElsewhere(key, partsOf(cold.find(key)));
+            // Once more: it may have been evicted from memory before, and the pin with it.
+            retention.pin(key, held.meta().bytes());
+        } catch (OverloadedException | UnavailableException e) {
+            if (!wasPinned) {
+                var _ = retention.unpin(key);
+            }
+            throw e;
+        }
+    }
+
+    @Override
+    public boolean unpin(StoreKey key) {
+        return retention.unpin(key);
+    }
+
+    @Override
+    public boolean isPinned(StoreKey key) {
+        return retention.isPinned(key);
+    }
+
+    @Override
     public Optional<Loss> lossOf(StoreKey key) {
-        return losses.find(key);
+        return retention.losses().find(key);
     }
 
     @Override

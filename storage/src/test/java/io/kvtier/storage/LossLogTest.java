@@ -23,7 +23,7 @@ class LossLogTest {
     private static final long COLD_BYTES = 2L << 20;
 
     private final ManualClock clock = new ManualClock();
-    private final LossLog losses = new LossLog(1 << 10, clock);
+    private final Retention retention = TestChunks.retention(clock);
     private final BlobPool pool = TestChunks.pool(16L << 20);
 
     @TempDir Path folder;
@@ -35,8 +35,9 @@ class LossLogTest {
     }
 
     private TieredChunkStore tiered(ChunkStore cold) {
-        HotTier hot = new HotTier(pool, HotTierOptions.ofBytesMax(100_000), clock, losses);
-        return new TieredChunkStore(hot, cold, losses);
+        HotTier hot =
+                new HotTier(pool, HotTierOptions.ofBytesMax(100_000), clock, retention.losses());
+        return new TieredChunkStore(hot, cold, retention);
     }
 
     private ChunkStore log() {
@@ -48,12 +49,12 @@ class LossLogTest {
                         InstantSource.system(),
                         new SplittableRandom(1),
                         Runnable::run,
-                        losses));
+                        retention));
     }
 
     private ChunkStore blobFiles() {
         RocksStoreOptions options = RocksStoreOptions.of(folder, COLD_BYTES);
-        return new RocksChunkStore(pool, options, clock, InstantSource.system(), losses);
+        return new RocksChunkStore(pool, options, clock, InstantSource.system(), retention);
     }
 
     @Test

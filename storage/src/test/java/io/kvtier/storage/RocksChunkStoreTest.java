@@ -28,7 +28,7 @@ import java.util.stream.Stream;
 
 class RocksChunkStoreTest extends DiskStoreContract {
     private final ManualClock clock = new ManualClock();
-    private final LossLog losses = new LossLog(1 << 10, clock);
+    private final Retention retention = TestChunks.retention(clock);
     private long usableBytes = Long.MAX_VALUE / 2;
 
     @Override
@@ -44,7 +44,7 @@ class RocksChunkStoreTest extends DiskStoreContract {
                         RocksChunkStore.LAYOUT,
                         InstantSource.system(),
                         options.quarantineBytesMax());
-        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes, losses);
+        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes, retention);
     }
 
     /** What a killed process leaves is a copy of its files taken while it runs. */
@@ -282,7 +282,7 @@ class RocksChunkStoreTest extends DiskStoreContract {
                         RocksChunkStore.LAYOUT,
                         InstantSource.system(),
                         options.quarantineBytesMax());
-        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes, losses);
+        return new RocksChunkStore(pool, options, clock, files, () -> usableBytes, retention);
     }
 
     @Test

@@ -21,6 +21,11 @@ public final class TestChunks {
         return new BlobPool(new BlobPoolOptions(bytesMax, 1L << 20, 1L << 20, true));
     }
 
+    /** Pins up to 1 MiB, and remembers them until the end of the test. */
+    public static Retention retention(NanoClock clock) {
+        return Retention.inMemory(RetentionOptions.ofPinnedBytesMax(1L << 20), clock);
+    }
+
     public static StoreKey key(long index) {
         return key(0, index);
     }

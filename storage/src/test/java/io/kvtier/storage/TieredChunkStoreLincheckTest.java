@@ -1,11 +1,12 @@
 package io.kvtier.storage;
 
-import java.util.Optional;
 import org.jetbrains.lincheck.datastructures.IntGen;
 import org.jetbrains.lincheck.datastructures.Operation;
 import org.jetbrains.lincheck.datastructures.Param;
 import org.jetbrains.lincheck.datastructures.StressOptions;
 import org.junit.jupiter.api.Test;
+
+import java.util.Optional;
 
 /**
  * The tiered store behaves as a map from key to value, whatever its threads do in between.
@@ -23,7 +24,8 @@ public class TieredChunkStoreLincheckTest {
     private final FakeDiskStore cold = new FakeDiskStore(pool);
     private final HotTier hot =
             new HotTier(pool, HotTierOptions.ofBytesMax(1L << 16), NanoClock.system());
-    private final TieredChunkStore store = new TieredChunkStore(hot, cold);
+    private final TieredChunkStore store =
+            new TieredChunkStore(hot, cold, TestChunks.retention(NanoClock.system()));
 
     /** What the put found, and the quality that is held after it. */
     @Operation

@@ -23,16 +23,16 @@ class TieredChunkStoreTest extends ChunkStoreContract {
     @Override
     protected ChunkStore create(BlobPool pool, Path folder) {
         NanoClock clock = NanoClock.system();
-        LossLog losses = new LossLog(1 << 10, clock);
+        Retention retention = TestChunks.retention(clock);
         return new TieredChunkStore(
-                new HotTier(pool, HotTierOptions.ofBytesMax(BYTES_MAX / 4), clock, losses),
+                new HotTier(pool, HotTierOptions.ofBytesMax(BYTES_MAX / 4), clock),
                 new RocksChunkStore(
                         pool,
                         RocksStoreOptions.of(folder, BYTES_MAX),
                         clock,
                         InstantSource.system(),
-                        losses),
-                losses);
+                        retention),
+                retention);
     }
 
     @Override
@@ -82,7 +82,7 @@ class TieredChunkStoreTest extends ChunkStoreContract {
 
         Tiers(long hotBytesMax) {
             hot = new HotTier(pool, HotTierOptions.ofBytesMax(hotBytesMax), NanoClock.system());
-            tiered = new TieredChunkStore(hot, cold);
+            tiered = new TieredChunkStore(hot, cold, TestChunks.retention(NanoClock.system()));
         }
 
         PutOutcome put(StoreKey key, ChunkMeta meta, Durability durability) {

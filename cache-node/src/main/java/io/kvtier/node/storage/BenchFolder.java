@@ -3,8 +3,9 @@ package io.kvtier.node.storage;
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.BlobPoolOptions;
-import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
+import io.kvtier.storage.Retention;
+import io.kvtier.storage.RetentionOptions;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
 import io.kvtier.storage.WritableBlob;
@@ -71,14 +72,17 @@ final class BenchFolder implements AutoCloseable {
                         InstantSource.system(),
                         new SplittableRandom(1),
                         background,
-                        new LossLog(1, clock));
+                        retention());
         return new LogChunkStore(pool, options, surroundings);
     }
 
     RocksChunkStore blob(Path path, long bytesMax) {
         RocksStoreOptions options = RocksStoreOptions.of(path, bytesMax);
-        return new RocksChunkStore(
-                pool, options, clock, InstantSource.system(), new LossLog(1, clock));
+        return new RocksChunkStore(pool, options, clock, InstantSource.system(), retention());
+    }
+
+    private Retention retention() {
+        return Retention.inMemory(RetentionOptions.ofPinnedBytesMax(0), clock);
     }
 
     static void delete(Path path) throws IOException {

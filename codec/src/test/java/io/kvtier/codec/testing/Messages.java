@@ -18,10 +18,13 @@ import io.kvtier.codec.wire.MemberCommand;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
+import io.kvtier.codec.wire.RetentionCommand;
+import io.kvtier.codec.wire.RetentionReply;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentRequest;
 import io.kvtier.codec.wire.StreamCommand;
 import io.kvtier.codec.wire.StreamRequest;
+
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -76,6 +79,12 @@ public final class Messages {
         ControlReply.Status refused = ControlReply.Status.REFUSED;
         out.add(new ControlReply(refused, "", "nö: no such node", Optional.empty()));
         out.add(new GroupLookup(namespace, List.of(keys, List.of(), keys.subList(1, 2))));
+        for (RetentionCommand.Verb verb : RetentionCommand.Verb.values()) {
+            long ttl = verb == RetentionCommand.Verb.EXPIRE ? 3_600_000 : 0;
+            out.add(new RetentionCommand(verb, ttl, namespace, keys));
+        }
+        out.add(new RetentionReply(List.of(RetentionReply.Status.values())));
+        out.add(new PutCommand(Persistence.MEMORY, 1, Frames.namespace(), 86_400_000));
         return out;
     }
 
@@ -122,6 +131,8 @@ public final class Messages {
             case ControlRequest m -> m.toBytes();
             case ControlReply m -> m.toBytes();
             case GroupLookup m -> m.toBytes();
+            case RetentionCommand m -> m.toBytes();
+            case RetentionReply m -> m.toBytes();
             default -> throw new AssertionError("no message: " + message);
         };
     }
@@ -143,6 +154,8 @@ public final class Messages {
             case 12, 13 -> (Record) ControlRequest.parse(in);
             case 14 -> ControlReply.parse(in);
             case 15 -> GroupLookup.parse(in);
+            case 16 -> RetentionCommand.parse(in);
+            case 17 -> RetentionReply.parse(in);
             default -> throw new InvalidRequestException("message type is " + type);
         };
     }

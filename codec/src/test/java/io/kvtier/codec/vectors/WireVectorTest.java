@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.codec.testing.Messages;
 import io.kvtier.codec.wire.PutCommand;
+
+import org.junit.jupiter.api.Test;
+
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.Test;
 
 class WireVectorTest {
     @Test
@@ -38,7 +40,7 @@ class WireVectorTest {
                                 .map(message -> (int) Messages.toBytes(message)[0])
                                 .collect(Collectors.toSet()))
                 .isEqualTo(
-                        IntStream.rangeClosed(1, 15)
+                        IntStream.rangeClosed(1, 17)
                                 .filter(type -> type != 10) // its body may be a whole profile
                                 .boxed()
                                 .collect(Collectors.toSet()));

@@ -1,6 +1,8 @@
 package io.kvtier.storage.log;
 
+import io.kvtier.storage.LossCause;
 import io.kvtier.storage.MetaRecord;
+import io.kvtier.storage.Retention;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.log.SlotIndex.Held;
 import io.kvtier.storage.log.SlotIndex.Usage;
@@ -61,8 +63,9 @@ final class Compactor {
      * @param goalBytes that one run tries to give back
      * @param plain one value at a time, with a sync of its own, into the segments of new values
      * @param random which values are asked when others were used
+     * @param retention which values are not let go, and which need no copy any more
      */
-    record Rules(long goalBytes, boolean plain, RandomGenerator random) {}
+    record Rules(long goalBytes, boolean plain, RandomGenerator random, Retention retention) {}
 
     /** Whose values are moved. */
     interface Owner {
@@ -274,7 +277,9 @@ final class Compactor {
         if (!from.equals(index.peek(held.key()))) {
             return null; // died since
         }
-        if (from.recordBytes() <= run.allowedBytes && index.removeUnused(held, run.unusedSince)) {
+        if (from.recordBytes() <= run.allowedBytes
+                && !rules.retention().isPinned(held.key())
+                && index.removeUnused(held, run.unusedSince)) {
             run.allowedBytes -= from.recordBytes();
             owner.evicted(held.key());
             return null;
@@ -283,6 +288,12 @@ final class Compactor {
         MetaRecord record = head == null ? null : Recovery.metaRecord(head).orElse(null);
         if (head == null || record == null || record.generation() != from.generation()) {
             owner.damaged(held, "head");
+            return null;
+        }
+        if (rules.retention().isOver(held.key(), record.meta())) {
+            if (index.remove(held.key(), from)) {
+                rules.retention().lost(held.key(), LossCause.EXPIRED);
+            }
             return null;
         }
         LogStream stream = streamFor(held, run);

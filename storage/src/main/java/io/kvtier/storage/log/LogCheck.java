@@ -1,11 +1,15 @@
 package io.kvtier.storage.log;
 
+import io.kvtier.storage.FolderLock;
 import io.kvtier.storage.MetaRecord;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoreReport;
 import io.kvtier.storage.StoreReport.Finding;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.log.RecordHead.Kind;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -22,7 +26,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Reads every byte of a log that nobody has open: heads, values, the zeros behind them, footers.
@@ -54,7 +57,7 @@ public final class LogCheck {
      * @throws UnavailableException if a process has it open
      */
     public static StoreReport run(Path folder) throws IOException {
-        FileChannel lock = LogEngine.lock(folder.resolve("LOCK"));
+        FileChannel lock = FolderLock.take(folder.resolve("LOCK"));
         try {
             return new LogCheck(folder).check();
         } finally {

@@ -2,6 +2,7 @@ package io.kvtier.storage.log;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkMeta;
@@ -19,6 +20,9 @@ import io.kvtier.storage.StoredChunk;
 import io.kvtier.storage.Stripes;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.WritableBlob;
+
+import org.jspecify.annotations.Nullable;
+
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -27,7 +31,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Values on disk, in an append-only log; least recently used out first.
@@ -295,6 +298,18 @@ public final class LogChunkStore implements ChunkStore {
             return engine.remove(key);
         } finally {
             stripe.unlock();
+            gate.readLock().unlock();
+        }
+    }
+
+    @Override
+    public boolean discard(StoreKey key) {
+        gate.readLock().lock();
+        try {
+            requireOpen();
+            Location held = engine.index().peek(key);
+            return held != null && engine.index().remove(key, held);
+        } finally {
             gate.readLock().unlock();
         }
     }

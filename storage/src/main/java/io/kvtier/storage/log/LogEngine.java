@@ -1,7 +1,9 @@
 package io.kvtier.storage.log;
 
+import io.kvtier.storage.FolderLock;
 import io.kvtier.storage.LossCause;
 import io.kvtier.storage.NanoClock;
+import io.kvtier.storage.Retention;
 import io.kvtier.storage.StoreCounters;
 import io.kvtier.storage.StoreFolder;
 import io.kvtier.storage.StoreKey;
@@ -19,10 +21,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Locale;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -53,6 +52,7 @@ final class LogEngine {
     private final LogStoreOptions options;
     private final LogSurroundings surroundings;
     private final StoreCounters counters;
+    private final Retention retention;
     private final StoreFolder folder;
     private final FileChannel lockFile;
     private final IndexKeeper keeper;
@@ -79,7 +79,7 @@ final class LogEngine {
                         LAYOUT,
                         surroundings.instants(),
                         options.quarantineBytesMax());
-        FileChannel lockFile = lock(folder.part("LOCK"));
+        FileChannel lockFile = FolderLock.take(folder.part("LOCK"));
         try {
             return new LogEngine(options, surroundings, medium, counters, folder, lockFile);
         } catch (IOException e) {
@@ -102,6 +102,7 @@ final class LogEngine {
             throws IOException {
         this.options = options;
         this.surroundings = surroundings;
+        this.retention = surroundings.retention();
         this.counters = counters;
         this.folder = folder;
         this.lockFile = lockFile;
@@ -117,7 +118,10 @@ final class LogEngine {
         this.chunks = recovered.chunks();
         Compactor.Rules rules =
                 new Compactor.Rules(
-                        options.segmentBytes(), options.plainCleaner(), surroundings.random());
+                        options.segmentBytes(),
+                        options.plainCleaner(),
+                        surroundings.random(),
+                        retention);
         Compactor.Owner owner = owner();
         this.compactor = new Compactor(chunks, index, pace, rules, owner);
         this.scrubber = new LogScrubber(chunks, index, pace, owner);
@@ -257,10 +261,19 @@ final class LogEngine {
                 && (index.bytes() + bytes > liveBytesMax || index.size() >= options.entriesMax())) {
             more = evict();
         }
+        if (!more && index.size() > 0) {
+            throw writes.overloaded(
+                    "only pinned values are left, of "
+                            + index.bytes()
+                            + " bytes in "
+                            + liveBytesMax
+                            + ", to put "
+                            + bytes);
+        }
     }
 
     private boolean evict() {
-        Held oldest = index.removeOldest();
+        Held oldest = index.removeOldest(retention::isPinned);
         if (oldest == null) {
             return false;
         }
@@ -271,7 +284,7 @@ final class LogEngine {
 
     private void noteEvicted(StoreKey key) {
         counters.evicted.increment();
-        surroundings.losses().add(key, LossCause.EVICTED_FROM_DISK);
+        retention.lost(key, LossCause.EVICTED_FROM_DISK);
     }
 
     private Location appendSomewhere(StoreKey key, long number, ByteBuffer meta, ByteBuffer body) {
@@ -345,7 +358,7 @@ final class LogEngine {
     /** Counts and keeps a value that was not as it should be; the index has dropped it. */
     void setAside(StoreKey key, long number, MemorySegment bytes, @Nullable String why) {
         counters.quarantined.increment();
-        surroundings.losses().add(key, LossCause.DAMAGED);
+        retention.lost(key, LossCause.DAMAGED);
         log.error("value quarantined folder={} {}", folder.quarantine(), why);
         if (bytes.byteSize() > 0) {
             folder.setAside(key, number, bytes);
@@ -451,25 +464,6 @@ final class LogEngine {
         return MappedMedium.isPersistentMemory(path)
                 ? new MappedMedium(ExtendedMapMode.READ_WRITE_SYNC)
                 : new FileMedium();
-    }
-
-    static FileChannel lock(Path file) {
-        try {
-            FileChannel channel =
-                    FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-            try {
-                FileLock lock = channel.tryLock();
-                if (lock != null) {
-                    return channel;
-                }
-            } catch (OverlappingFileLockException e) {
-                // held by a store of this process
-            }
-            channel.close();
-            throw new UnavailableException(file + " is in use by another process or store");
-        } catch (IOException e) {
-            throw new UnavailableException(file + " cannot be locked: " + e, e);
-        }
     }
 
     private static void close(FileChannel lockFile) {

@@ -1,7 +1,7 @@
 package io.kvtier.storage.log;
 
-import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
+import io.kvtier.storage.Retention;
 
 import java.time.InstantSource;
 import java.util.concurrent.Executor;
@@ -15,11 +15,11 @@ import java.util.random.RandomGenerator;
  * @param random must not be guessable: it keeps values from posing as records, and keys from
  *     colliding
  * @param background runs compaction and checkpoints; ends after the store
- * @param losses is told of what is evicted or set aside
+ * @param retention which values stay, and how long; is told of those that do not
  */
 public record LogSurroundings(
         NanoClock clock,
         InstantSource instants,
         RandomGenerator random,
         Executor background,
-        LossLog losses) {}
+        Retention retention) {}

@@ -135,17 +135,24 @@ final class SlotIndex {
         }
     }
 
-    /** Lets the least recently used value die, and says which that was. */
-    @Nullable Held removeOldest() {
+    /**
+     * Lets the least recently used value die that may, and says which that was; others whose turn
+     * it would have been count as used.
+     */
+    @Nullable Held removeOldest(Predicate<StoreKey> mustStay) {
         lock.lock();
         try {
-            int slot = slots.oldest();
-            if (slot == Slots.NONE) {
-                return null;
+            for (int looked = slots.size(); looked > 0; looked--) {
+                int slot = slots.oldest();
+                Held oldest = new Held(slot, slots.key(slot), location(slot));
+                if (!mustStay.test(oldest.key())) {
+                    drop(slot);
+                    return oldest;
+                }
+                slots.touch(slot);
+                slots.setTick(slot, ++tick);
             }
-            Held oldest = new Held(slot, slots.key(slot), location(slot));
-            drop(slot);
-            return oldest;
+            return null;
         } finally {
             lock.unlock();
         }

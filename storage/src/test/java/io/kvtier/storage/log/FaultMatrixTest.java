@@ -3,6 +3,7 @@ package io.kvtier.storage.log;
 import static io.kvtier.storage.TestChunks.get;
 import static io.kvtier.storage.TestChunks.key;
 import static io.kvtier.storage.TestChunks.meta;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.storage.BlobPool;
@@ -20,6 +21,14 @@ import io.kvtier.storage.TestChunks;
 import io.kvtier.storage.TestChunks.ManualClock;
 import io.kvtier.storage.TieredChunkStore;
 import io.kvtier.storage.UnavailableException;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
@@ -30,12 +39,6 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The faults of one disk, row by row as docs/guarantees.md numbers them: real files, real processes
@@ -289,7 +292,7 @@ class FaultMatrixTest {
         CountDownLatch hanging = new CountDownLatch(1);
         CountDownLatch over = new CountDownLatch(1);
         HotTier hot = new HotTier(pool, HotTierOptions.ofBytesMax(32L << 20), NanoClock.system());
-        try (TieredChunkStore store = new TieredChunkStore(hot, open(folder, medium))) {
+        try (TieredChunkStore store = tiered(hot, open(folder, medium))) {
             for (int number = 0; number < 20; number++) {
                 var _ = put(store, number, Durability.DISK);
             }
@@ -363,5 +366,9 @@ class FaultMatrixTest {
                     .isInstanceOf(PutOutcome.Replaced.class);
         }
         assertSound(folder, "log");
+    }
+
+    private static TieredChunkStore tiered(HotTier hot, ChunkStore cold) {
+        return new TieredChunkStore(hot, cold, Logs.retention(NanoClock.system()));
     }
 }

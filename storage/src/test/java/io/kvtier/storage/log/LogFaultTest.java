@@ -283,7 +283,7 @@ class LogFaultTest {
                 .isEqualTo(new Location(77_778, segment, 512 * 77_777, 512));
         assertThat(index.peek(key(count))).isNull();
         int removed = 0;
-        while (index.removeOldest() != null) {
+        while (index.removeOldest(_ -> false) != null) {
             removed++;
         }
         assertThat(removed).isEqualTo(count);

@@ -1,6 +1,8 @@
 package io.kvtier.storage.log;
 
-import io.kvtier.storage.LossLog;
+import io.kvtier.storage.NanoClock;
+import io.kvtier.storage.Retention;
+import io.kvtier.storage.RetentionOptions;
 import io.kvtier.storage.TestChunks.ManualClock;
 
 import java.io.IOException;
@@ -29,7 +31,12 @@ final class Logs {
                 InstantSource.system(),
                 new SplittableRandom(20_261_124),
                 Runnable::run,
-                new LossLog(1 << 10, clock));
+                retention(clock));
+    }
+
+    /** Nothing is pinned, nothing expires. */
+    static Retention retention(NanoClock clock) {
+        return Retention.inMemory(RetentionOptions.ofPinnedBytesMax(0), clock);
     }
 
     static List<Path> files(Path folder) throws IOException {

@@ -3,7 +3,6 @@ package io.kvtier.storage.log;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.Durability;
-import io.kvtier.storage.LossLog;
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.RocksChunkStore;
@@ -80,7 +79,7 @@ final class PutProcess implements AutoCloseable {
                         RocksStoreOptions.of(folder, bytesMax),
                         NanoClock.system(),
                         InstantSource.system(),
-                        new LossLog(1, NanoClock.system()));
+                        Logs.retention(NanoClock.system()));
     }
 
     /** Arguments: folder, layout, number of the first value. */
