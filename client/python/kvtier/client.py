@@ -75,7 +75,9 @@ class Match:
 
     @property
     def tokens(self) -> int:
-        """Tokens of the prefix."""
+        """Tokens of the prefix; of a state, those that it stands for."""
+        if self.namespace.geometry.is_state and self.chunks:
+            return self.chunks[-1].first_position + self.chunks[-1].tokens
         return sum(chunk.tokens for chunk in self.chunks)
 
 
@@ -242,9 +244,11 @@ class Tier:
         *,
         deadline: float | Deadline = GET_SECONDS,
     ) -> Match:
-        """Which prefix of the tokens the node holds; raises a KvtierError when it can't say."""
+        """Which prefix of the tokens, or the state of all, the node holds; else a KvtierError."""
         until, ids, size = _deadline(deadline), token_array(tokens), namespace.chunk_tokens
-        keys = chunk_keys(namespace, ids, with_rest=True)[:KEYS_MAX]
+        keys = chunk_keys(namespace, ids, with_rest=True)
+        first = len(keys) - 1 if namespace.geometry.is_state and keys else 0
+        keys = keys[first : first + KEYS_MAX]
         command = LookupCommand(namespace.digest, tuple(keys)).to_bytes()
         started = time.monotonic()
         reply = LookupReply.parse(self._action("lookup", command, until))
@@ -254,10 +258,10 @@ class Tier:
         require(matched <= len(keys), "matched chunks", matched, f"up to {len(keys)}")
         refs = []
         for index, directory in enumerate(reply.chunks):
-            part = ids[index * size : (index + 1) * size]
-            _check_directory(directory, index * size, len(part))
-            digest = token_digest(part)
-            refs.append(ChunkRef(keys[index], digest, index * size, len(part), directory))
+            start = (first + index) * size
+            part = ids[start : start + size]
+            _check_directory(directory, start, len(part))
+            refs.append(ChunkRef(keys[index], token_digest(part), start, len(part), directory))
         return Match(namespace, tuple(refs), reply.bytes_per_second, ids)
 
     def open(

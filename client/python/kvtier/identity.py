@@ -234,6 +234,11 @@ class Geometry:
         return len(self.kv_source)
 
     @property
+    def is_state(self) -> bool:
+        """Whether a chunk stands for all tokens up to its end, and is of no use for any others."""
+        return self.kind == GeometryKind.STATE
+
+    @property
     def is_opaque(self) -> bool:
         """Whether the bytes are a blob and not K and V tensors."""
         return self.kind in (GeometryKind.OPAQUE, GeometryKind.STATE)

@@ -15,7 +15,7 @@ import java.util.concurrent.Callable;
         description = {
             "Keep the held chunks of a prompt on disk, whole, until kvtier unpin. All of them or",
             "none: over the node's storage.retention.pinnedBytes it refuses. Needs an admin's"
-                + " token."
+                    + " token."
         },
         mixinStandardHelpOptions = true)
 final class PinCommand implements Callable<Integer> {

@@ -206,8 +206,11 @@ final class ClusterPut {
         return owners;
     }
 
-    /** Key of the first chunk of the frame's group. */
+    /** Key of the first chunk of the frame's group; a state is a group of its own. */
     private Digest head(FrameHeader header, Map<Integer, Digest> heads) {
+        if (namespace.geometry().isState()) {
+            return header.key();
+        }
         int size = namespace.chunkTokens();
         int chunk = header.firstPosition() / size;
         int start = PrefixGroup.start(chunk, PrefixGroup.chunksMax(placement.map(), size));

@@ -11,6 +11,7 @@ import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.plan.Recompute;
 import io.kvtier.codec.wire.ChunkDirectory;
 import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.GetTicket;
@@ -128,7 +129,11 @@ public final class KvtierClient implements AutoCloseable {
                 .run(frames, options.decodeLimits());
     }
 
-    /** The longest held prefix of a prompt, a shorter last chunk included. */
+    /**
+     * The longest held prefix of a prompt, a shorter last chunk included. In a namespace of states,
+     * which stand for all tokens before their end, it is the state of exactly this prompt, or
+     * nothing.
+     */
     public Match match(Namespace namespace, int[] tokens, Deadline deadline) {
         List<Digest> keys = KeyChain.withRest(namespace, tokens);
         List<Digest> tokenDigests = new ArrayList<>(keys.size());
@@ -151,9 +156,13 @@ public final class KvtierClient implements AutoCloseable {
      *
      * <p>The sink is called from this thread, and not after the return.
      *
-     * @param deadline of the request: decoding and, where its cost is known, computing included
+     * @param deadline of the request: decoding and, where its cost is known, computing included; a
+     *     state is not weighed against computing
      */
-    public Delivery open(Match match, Deadline deadline, StreamOptions stream, SegmentSink sink) {
+    public Delivery open(Match match, Deadline deadline, StreamOptions given, SegmentSink sink) {
+        // Its chunk is the last one only, but stands for the cost of all before it.
+        boolean isState = match.namespace().geometry().isState();
+        StreamOptions stream = isState ? given.withRecompute(Recompute.UNKNOWN) : given;
         Deadline end = deadline.earlier(stream.decodeNanosAfter());
         boolean spread = match.holders().stream().anyMatch(holders -> holders.size() > 1);
         List<String> homes =
@@ -358,6 +367,10 @@ public final class KvtierClient implements AutoCloseable {
             List<Digest> digests,
             int[] tokens,
             Deadline deadline) {
+        if (namespace.geometry().isState() && keys.size() > 1) {
+            List<Digest> digest = digests.isEmpty() ? List.of() : List.of(digests.getLast());
+            return match(namespace, List.of(keys.getLast()), digest, new int[0], deadline);
+        }
         InvalidRequestException.check(
                 keys.size() <= LookupCommand.KEYS_MAX,
                 "keys of a lookup",

@@ -5,6 +5,7 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.wire.ChunkDirectory;
+
 import java.util.Arrays;
 import java.util.List;
 
@@ -79,8 +80,12 @@ public record Match(
                 0);
     }
 
-    /** Tokens of the matched chunks. */
+    /** Tokens of the matched chunks; of a state, those that it stands for. */
     public int tokens() {
+        if (namespace.geometry().isState() && !chunks.isEmpty()) {
+            ChunkDirectory state = chunks.getLast();
+            return state.firstPosition() + state.tokens();
+        }
         return chunks.stream().mapToInt(ChunkDirectory::tokens).sum();
     }
 

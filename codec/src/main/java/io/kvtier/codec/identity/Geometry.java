@@ -139,6 +139,11 @@ public record Geometry(
         return kind == Kind.OPAQUE || kind == Kind.STATE;
     }
 
+    /** Whether a chunk stands for all tokens up to its end, and is of no use for any others. */
+    public boolean isState() {
+        return kind == Kind.STATE;
+    }
+
     /** Bytes of K and V (or of the opaque layers) of a chunk with that many tokens. */
     public long decodedBytes(int tokens) {
         if (isOpaque()) {
