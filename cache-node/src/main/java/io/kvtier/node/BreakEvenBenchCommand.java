@@ -4,6 +4,7 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+
 import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.frame.FrameBytes;
 import io.kvtier.codec.frame.FrameHeader;
@@ -12,7 +13,7 @@ import io.kvtier.codec.method.DenseKv;
 import io.kvtier.codec.method.Method;
 import io.kvtier.codec.method.MethodCodec;
 import io.kvtier.codec.method.RateMap;
-import io.kvtier.codec.method.stage.SurveyMethods;
+import io.kvtier.codec.method.survey.SurveyMethods;
 import io.kvtier.codec.profile.Profile;
 import io.kvtier.node.breakeven.BreakEven;
 import io.kvtier.node.breakeven.BreakEvenPicture;
@@ -21,6 +22,12 @@ import io.kvtier.node.breakeven.WireFormat;
 import io.kvtier.node.frames.ChunkRequest;
 import io.kvtier.node.frames.LevelRequest;
 import io.kvtier.node.tensors.CacheFile;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -32,9 +39,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
 /** {@code kvtier bench breakeven}: when to fetch and when to compute. */
 @Command(
@@ -136,7 +140,7 @@ final class BreakEvenBenchCommand implements Callable<Integer> {
 
     private WireFormat cacheGen(CacheFile cache) {
         Method method =
-                SurveyMethods.of(cache.namespace().geometry()).stream()
+                SurveyMethods.stages(cache.namespace().geometry()).stream()
                         .filter(each -> each.name().equals("cachegen-3"))
                         .findFirst()
                         .orElseThrow();

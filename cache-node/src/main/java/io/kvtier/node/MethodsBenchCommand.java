@@ -1,49 +1,70 @@
 package io.kvtier.node;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+
 import io.kvtier.client.NanoClock;
-import io.kvtier.codec.KvBlock;
 import io.kvtier.codec.error.InvalidRequestException;
-import io.kvtier.codec.method.DenseKv;
+import io.kvtier.codec.identity.Geometry;
+import io.kvtier.codec.method.Hints;
 import io.kvtier.codec.method.Method;
-import io.kvtier.codec.method.MethodCodec;
-import io.kvtier.codec.method.RateMap;
-import io.kvtier.codec.method.stage.SurveyMethods;
+import io.kvtier.codec.method.survey.SurveyMethods;
+import io.kvtier.node.methods.BasisFile;
+import io.kvtier.node.methods.HintFolder;
+import io.kvtier.node.methods.MethodCoding;
+import io.kvtier.node.methods.MethodJudge;
+import io.kvtier.node.methods.MethodPicture;
+import io.kvtier.node.methods.MethodRow;
 import io.kvtier.node.tensors.CacheFile;
+
+import org.jspecify.annotations.Nullable;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
-/** {@code kvtier bench methods}: the survey's codecs on real caches. */
+/** {@code kvtier bench methods}: every method of the survey on real caches. */
 @Command(
         name = "methods",
         description = {
-            "Code each cache of a folder by every method of the survey, chunk by chunk, and write",
-            "what comes back to OUT/METHOD/: `tools/kvlab/kvlab.py eval` judges it."
+            "Code kvlab's contexts by every method of the survey and say what each costs and"
+                    + " loses.",
+            "With --in and --out: only code the caches of a folder, for judges of your own."
         },
         mixinStandardHelpOptions = true)
 final class MethodsBenchCommand implements Callable<Integer> {
+    private static final List<String> SPLITS = List.of("test", "facts");
+
+    @Option(
+            names = "--work",
+            paramLabel = "DIR",
+            description =
+                    "Exact caches, hints and what methods give back (default: a cache folder of the"
+                            + " user; 700 MB, and 50 MB a method).")
+    private Path work =
+            Path.of(System.getProperty("user.home"), ".cache", "kvtier", "bench-methods");
+
     @Option(
             names = "--in",
             paramLabel = "DIR",
-            required = true,
             description = "safetensors with k, v, tokens, as tools/kvlab dumps them.")
-    private Path in = Path.of("");
+    private @Nullable Path in;
 
     @Option(
             names = "--out",
             paramLabel = "DIR",
-            required = true,
-            description = "Where the decoded caches go, a folder for each method.")
-    private Path out = Path.of("");
+            description = "With --in: where the decoded caches go, a folder for each method.")
+    private @Nullable Path out;
 
     @Option(
             names = "--only",
@@ -52,102 +73,178 @@ final class MethodsBenchCommand implements Callable<Integer> {
             description = "Only these methods.")
     private List<String> only = List.of();
 
+    @Option(
+            names = "--contexts",
+            paramLabel = "NAME",
+            split = ",",
+            description = "Only these contexts of kvlab's split test.")
+    private List<String> contexts = List.of();
+
+    @Option(
+            names = "--chunk-tokens",
+            paramLabel = "N",
+            description =
+                    "Tokens of a chunk (default ${DEFAULT-VALUE}). Policies see contexts whole.")
+    private int chunkTokens = 256;
+
+    @Option(
+            names = "--profile",
+            paramLabel = "FILE",
+            split = ",",
+            description = "Calibrated profiles whose levels are judged beside the methods.")
+    private List<Path> profiles = List.of();
+
+    @Option(
+            names = "--picture",
+            paramLabel = "FILE",
+            description = "Draw bits and KL of all rows as SVG.")
+    private @Nullable Path picture;
+
+    @Option(
+            names = "--python",
+            paramLabel = "FILE",
+            defaultValue = "${env:KVTIER_PYTHON:-python3}",
+            description = "Interpreter for the judge (default: KVTIER_PYTHON, else python3).")
+    private String python = "";
+
     @Option(names = "--json", description = "Print one JSON array.")
     private boolean json;
 
-    /**
-     * A method on all caches.
-     *
-     * @param paper arXiv number, or none
-     * @param stages in the order of encoding
-     * @param bitsPerElement of real containers, everything counted
-     * @param encodeMs wall time of a chunk, mean
-     */
-    record Row(
-            String method,
-            String paper,
-            List<String> stages,
-            double bitsPerElement,
-            double encodeMs,
-            double decodeMs) {}
-
     @Override
     public Integer call() throws IOException {
-        List<Path> files = EncodeCommand.caches(in);
-        List<Row> rows = new ArrayList<>();
-        for (Method method : chosen(files.getFirst())) {
-            System.err.printf("%s ...%n", method.name());
-            rows.add(run(method, files));
+        InvalidRequestException.check(
+                chunkTokens >= 1 && chunkTokens <= 65535,
+                "--chunk-tokens",
+                chunkTokens,
+                "1..65535");
+        InvalidRequestException.check(
+                (in == null) == (out == null), "--in and --out", "one of them", "both or neither");
+        List<MethodRow> rows = in == null || out == null ? judged() : coded(in, out);
+        if (picture != null) {
+            var _ = Files.writeString(picture, MethodPicture.draw(rows));
         }
-        System.out.println(json ? new ObjectMapper().writeValueAsString(rows) : table(rows));
+        System.out.println(
+                json ? new ObjectMapper().writeValueAsString(rows) : MethodRow.table(rows));
         return ExitCode.OK;
     }
 
-    private List<Method> chosen(Path file) throws IOException {
-        try (Arena arena = Arena.ofShared()) {
-            CacheFile first = CodecOptions.cache(file, Optional.empty(), arena);
-            List<Method> all = SurveyMethods.of(first.namespace().geometry());
-            List<String> known = all.stream().map(Method::name).toList();
-            for (String name : only) {
-                InvalidRequestException.check(known.contains(name), "--only", name, known);
-            }
-            return all.stream().filter(m -> only.isEmpty() || only.contains(m.name())).toList();
+    private List<MethodRow> coded(Path from, Path to) throws IOException {
+        List<Path> files = EncodeCommand.caches(from);
+        List<MethodRow> rows = new ArrayList<>();
+        for (Method method : chosen(SurveyMethods.stages(geometry(files.getFirst())))) {
+            MethodCoding coding = new MethodCoding(method, NanoClock.system());
+            code(coding, files, Optional.empty(), to.resolve(method.name()));
+            progress(rows.size() + 1, method);
+            rows.add(MethodRow.of(method, coding.cost(), Optional.empty()));
         }
+        return rows;
     }
 
-    private Row run(Method method, List<Path> files) throws IOException {
-        MethodCodec codec = new MethodCodec(method);
-        NanoClock clock = NanoClock.system();
-        Path folder = Files.createDirectories(out.resolve(method.name()));
-        long bytes = 0;
-        long elements = 0;
-        long encode = 0;
-        long decode = 0;
-        int chunks = 0;
+    private List<MethodRow> judged() throws IOException {
+        Path script =
+                Path.of(System.getProperty("kvtier.home", "")).resolve("tools/methods/judge.py");
+        MethodJudge judge = new MethodJudge(python, script, work, contexts);
+        judge.prepare();
+        Path first = EncodeCommand.caches(judge.exact(SPLITS.getFirst())).getFirst();
+        List<Method> all = new ArrayList<>(SurveyMethods.all(geometry(first), HintFolder.WINDOW));
+        all.addAll(SurveyMethods.calibrated(BasisFile.read(work.resolve("basis.safetensors"))));
+        List<MethodCoding.Cost> costs = new ArrayList<>();
+        List<Method> methods = chosen(all);
+        for (Method method : methods) {
+            MethodCoding coding = new MethodCoding(method, NanoClock.system());
+            for (String split : SPLITS) {
+                List<Path> files = files(judge.exact(split), split);
+                HintFolder hints =
+                        HintFolder.of(judge.hints(split), work.resolve("vocabulary.json"));
+                code(coding, files, Optional.of(hints), judge.decoded(method.name(), split));
+            }
+            costs.add(coding.cost());
+            progress(costs.size(), method);
+        }
+        Map<String, MethodCoding.Cost> levels = levels(judge);
+        List<String> names = new ArrayList<>(methods.stream().map(Method::name).toList());
+        names.addAll(levels.keySet());
+        Map<String, JsonNode> losses = judge.rows(names);
+        List<MethodRow> rows = new ArrayList<>();
+        levels.forEach(
+                (name, cost) ->
+                        rows.add(
+                                MethodRow.ofTier(
+                                        name, cost, Optional.ofNullable(losses.get(name)))));
+        for (int i = 0; i < methods.size(); i++) {
+            Method method = methods.get(i);
+            Optional<JsonNode> loss = Optional.ofNullable(losses.get(method.name()));
+            rows.add(MethodRow.of(method, costs.get(i), loss));
+        }
+        return rows;
+    }
+
+    /** The tier's own levels, of each profile that was named. */
+    private Map<String, MethodCoding.Cost> levels(MethodJudge judge) throws IOException {
+        Map<String, MethodCoding.Cost> out = new LinkedHashMap<>();
+        for (Path profile : profiles) {
+            TierLevels tier = new TierLevels(profile, NanoClock.system());
+            for (String split : SPLITS) {
+                for (Path file : files(judge.exact(split), split)) {
+                    try (Arena arena = Arena.ofShared()) {
+                        CacheFile cache = CodecOptions.cache(file, Optional.empty(), arena);
+                        String name = file.getFileName().toString();
+                        tier.run(cache, name, (row, to) -> judge.decoded(row, split).resolve(to));
+                    }
+                }
+            }
+            out.putAll(tier.costs());
+            System.err.printf("coded all levels of %s%n", profile);
+        }
+        return out;
+    }
+
+    private List<Path> files(Path folder, String split) throws IOException {
+        return EncodeCommand.caches(folder).stream()
+                .filter(
+                        file ->
+                                contexts.isEmpty()
+                                        || !split.equals(SPLITS.getFirst())
+                                        || contexts.contains(name(file)))
+                .toList();
+    }
+
+    private void code(MethodCoding coding, List<Path> files, Optional<HintFolder> hints, Path to)
+            throws IOException {
+        Files.createDirectories(to);
         for (Path file : files) {
             try (Arena arena = Arena.ofShared()) {
                 CacheFile cache = CodecOptions.cache(file, Optional.empty(), arena);
-                CacheFile back = cache.prefix(cache.tokens().length, arena);
-                for (int i = 0; i < cache.chunks(); i++, chunks++) {
-                    KvBlock block = cache.chunk(i);
-                    DenseKv kv = DenseKv.of(block);
-                    RateMap rates = RateMap.uniform(kv.geometry(), kv.tokens(), RateMap.RAW);
-                    long start = clock.nanoTime();
-                    byte[] coded = codec.encode(kv, rates);
-                    long between = clock.nanoTime();
-                    MethodCodec.Decoded decoded = codec.decode(coded, kv.geometry());
-                    decode += clock.nanoTime() - between;
-                    encode += between - start;
-                    bytes += coded.length;
-                    elements += kv.elements();
-                    decoded.kv().writeTo(block);
-                    back.fill(block);
-                }
-                back.write(folder.resolve(file.getFileName()));
+                String name = file.getFileName().toString();
+                Optional<Hints> read =
+                        hints.isPresent()
+                                ? Optional.of(hints.get().read(name, cache))
+                                : Optional.empty();
+                coding.run(cache, read, chunkTokens, to.resolve(name));
             }
         }
-        double perChunk = 1e6 * chunks;
-        return new Row(
-                method.name(),
-                method.paper(),
-                method.stages().stream().map(stage -> stage.name()).toList(),
-                8.0 * bytes / elements,
-                encode / perChunk,
-                decode / perChunk);
     }
 
-    private static String table(List<Row> rows) {
-        StringBuilder text = new StringBuilder("method            bits/elem  encode ms  decode ms");
-        for (Row row : rows) {
-            text.append(
-                    String.format(
-                            Locale.ROOT,
-                            "%n%-16s %10.3f %10.1f %10.1f",
-                            row.method,
-                            row.bitsPerElement,
-                            row.encodeMs,
-                            row.decodeMs));
+    private List<Method> chosen(List<Method> all) {
+        List<String> known = all.stream().map(Method::name).toList();
+        for (String name : only) {
+            InvalidRequestException.check(known.contains(name), "--only", name, known);
         }
-        return text.toString();
+        return all.stream().filter(m -> only.isEmpty() || only.contains(m.name())).toList();
+    }
+
+    private static Geometry geometry(Path file) throws IOException {
+        try (Arena arena = Arena.ofShared()) {
+            return CodecOptions.cache(file, Optional.empty(), arena).namespace().geometry();
+        }
+    }
+
+    private static String name(Path file) {
+        String name = file.getFileName().toString();
+        return name.substring(0, name.lastIndexOf('.'));
+    }
+
+    private static void progress(int count, Method method) {
+        System.err.printf("coded %d %s%n", count, method.name());
     }
 }

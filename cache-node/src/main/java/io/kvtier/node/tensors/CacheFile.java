@@ -7,6 +7,7 @@ import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Geometry;
 import io.kvtier.codec.identity.Namespace;
+
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -82,8 +83,12 @@ public record CacheFile(
 
     /** A copy of chunk {@code index} as the codec takes it. */
     public KvBlock chunk(int index) {
-        int from = index * namespace.chunkTokens();
-        KvBlock block = KvBlock.allocate(namespace.geometry(), from, chunkTokens(index));
+        return block(index * namespace.chunkTokens(), chunkTokens(index));
+    }
+
+    /** A copy of any run of tokens as the codec takes it. */
+    public KvBlock block(int from, int count) {
+        KvBlock block = KvBlock.allocate(namespace.geometry(), from, count);
         copy(keys.orElseThrow(), block.keys(), block, namespace.geometry().keyDim(), true);
         copy(values.orElseThrow(), block.values(), block, namespace.geometry().valueDim(), true);
         return block.withTokenIds(tokenIds(from, block.tokens()));
@@ -116,19 +121,22 @@ public record CacheFile(
 
     /** Writes it as kvlab reads it. */
     public void write(Path path) throws IOException {
+        write(path, List.of());
+    }
+
+    /** Writes it as kvlab reads it, with tensors of other names beside its own. */
+    public void write(Path path, List<Tensor> beside) throws IOException {
         Geometry geometry = namespace.geometry();
         String dtype = geometry.dtype().name();
         List<Integer> shape =
                 List.of(geometry.layers(), tokens.length, geometry.kvHeads(), geometry.keyDim());
         Map<String, String> out = described();
         out.put("layout", "layers,tokens,kv_heads,head_dim");
-        SafetensorsFile.write(
-                path,
-                out,
-                List.of(
-                        ids(tokens),
-                        new Tensor("k", dtype, shape, keys.orElseThrow()),
-                        new Tensor("v", dtype, shape, values.orElseThrow())));
+        List<Tensor> tensors = new ArrayList<>(beside);
+        tensors.add(ids(tokens));
+        tensors.add(new Tensor("k", dtype, shape, keys.orElseThrow()));
+        tensors.add(new Tensor("v", dtype, shape, values.orElseThrow()));
+        SafetensorsFile.write(path, out, tensors);
     }
 
     /** Writes what a reader knows before it has any of the cache: tokens and namespace. */

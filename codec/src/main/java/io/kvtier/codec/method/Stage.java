@@ -14,6 +14,11 @@ public interface Stage {
     /** The form it makes. */
     Planes.Form produces();
 
+    /** Whether it spends bits as the chunk's rates say; others give all elements the same. */
+    default boolean readsRates() {
+        return false;
+    }
+
     /**
      * Codes the planes of a chunk.
      *

@@ -7,6 +7,7 @@ import io.kvtier.codec.method.DenseKv;
 import io.kvtier.codec.method.Kind;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.Scores;
+
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -18,8 +19,9 @@ import java.util.List;
  * or a mixture.
  *
  * <p>Scores are weights w, negative ones as 0. The distortion of values is Σ w‖Δv‖², that of keys Σ
- * w‖v‖²‖Δk‖²/D: what their error moves the output for queries of unit energy a channel. Δ is the
- * error of rounding between a row's least and largest element.
+ * w'‖v‖²‖Δk‖²/D: what their error moves the output for queries of unit energy a channel. w' is w,
+ * but at least the head's mean: a key that nobody attends to is attended to when its error lifts
+ * its logit. Δ is the error of rounding between a row's least and largest element.
  *
  * @param sliceTokens tokens of a slice
  * @param rates to choose from, rising, the first affordable everywhere
@@ -140,10 +142,11 @@ public record RateOptimizer(int sliceTokens, List<Integer> rates) implements All
         int head = unit / slices % heads;
         Kind kind = kind(unit, cost.length);
         int dim = kv.dim(kind);
+        double least = kind == Kind.KEYS ? mean(scores, layer, head) : 0;
         for (int token = first(unit, slices); token < end(unit, slices, kv); token++) {
             int bits = Math.min(from.bits(kind, layer, head, token), rates.get(rate));
             cost[unit][rate] += (long) dim * bits;
-            double weight = Math.max(0, scores.at(layer, head, token));
+            double weight = Math.max(least, scores.at(layer, head, token));
             int at = (token * heads + head) * dim;
             double error = roundingError(kv.plane(kind)[layer], at, dim, bits);
             if (kind == Kind.KEYS) {
@@ -153,6 +156,15 @@ public record RateOptimizer(int sliceTokens, List<Integer> rates) implements All
             }
             distortion[unit][rate] += weight * error;
         }
+    }
+
+    /** Mean weight of a head's tokens. */
+    private static double mean(Scores scores, int layer, int head) {
+        double sum = 0;
+        for (int token = 0; token < scores.tokens(); token++) {
+            sum += Math.max(0, scores.at(layer, head, token));
+        }
+        return sum / scores.tokens();
     }
 
     private static Kind kind(int unit, int units) {

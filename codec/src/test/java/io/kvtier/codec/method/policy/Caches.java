@@ -8,13 +8,14 @@ import io.kvtier.codec.method.Hint;
 import io.kvtier.codec.method.Hints;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.Scores;
+
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.Random;
 
 /** Small caches and hints of random numbers. */
-final class Caches {
-    static final int WINDOW = 4;
+public final class Caches {
+    public static final int WINDOW = 4;
 
     private Caches() {}
 
@@ -23,7 +24,8 @@ final class Caches {
                 layers, 2 * kvHeads, kvHeads, 8, Dtype.F16, Rope.rotateHalf(8, 10_000));
     }
 
-    static DenseKv random(Random random, int layers, int kvHeads, int tokens) {
+    /** A cache of drawn elements. */
+    public static DenseKv random(Random random, int layers, int kvHeads, int tokens) {
         DenseKv kv = DenseKv.zeros(geometry(layers, kvHeads), 0, tokens);
         for (float[][] plane : new float[][][] {kv.keys(), kv.values()}) {
             for (float[] layer : plane) {
@@ -38,7 +40,8 @@ final class Caches {
         return DenseKv.zeros(geometry(layers, kvHeads), 0, tokens);
     }
 
-    static Hints hints(Random random, DenseKv kv) {
+    /** Every hint of a cache, drawn. */
+    public static Hints hints(Random random, DenseKv kv) {
         int rows = kv.keys().length * kv.geometry().kvHeads() * kv.tokens();
         int queries = kv.keys().length * kv.geometry().queryHeads() * kv.geometry().keyDim();
         Map<Hint, float[]> out = new EnumMap<>(Hint.class);

@@ -9,10 +9,15 @@ import io.kvtier.codec.method.DenseKv;
 import io.kvtier.codec.method.Hint;
 import io.kvtier.codec.method.Hints;
 import io.kvtier.codec.method.Kind;
+import io.kvtier.codec.method.Policy;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.Scorer;
 import io.kvtier.codec.method.Scores;
 import io.kvtier.codec.testing.Property;
+
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashSet;
@@ -20,8 +25,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /** What holds for every token policy that is registered. */
 class PolicyPropertyTest {

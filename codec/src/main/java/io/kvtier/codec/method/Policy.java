@@ -1,13 +1,6 @@
-package io.kvtier.codec.method.policy;
+package io.kvtier.codec.method;
 
 import static io.kvtier.codec.error.InvalidRequestException.check;
-
-import io.kvtier.codec.method.Allocator;
-import io.kvtier.codec.method.DenseKv;
-import io.kvtier.codec.method.Hints;
-import io.kvtier.codec.method.RateMap;
-import io.kvtier.codec.method.Scorer;
-import io.kvtier.codec.method.Scores;
 
 /**
  * A scorer and an allocator under a name: a way to say where bits go.

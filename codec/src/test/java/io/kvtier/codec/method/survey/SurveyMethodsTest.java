@@ -1,4 +1,4 @@
-package io.kvtier.codec.method.stage;
+package io.kvtier.codec.method.survey;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -19,14 +19,23 @@ import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
 import io.kvtier.codec.method.Stage;
+import io.kvtier.codec.method.policy.Caches;
+import io.kvtier.codec.method.stage.ChannelRans;
+import io.kvtier.codec.method.stage.Deflate;
+import io.kvtier.codec.method.stage.GaussianRans;
+import io.kvtier.codec.method.stage.PackBits;
+import io.kvtier.codec.method.stage.PcaBasis;
+
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.DynamicTest;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestFactory;
 
 /** What every stage and every method promises, held for all that are registered. */
 class SurveyMethodsTest {
@@ -38,7 +47,7 @@ class SurveyMethodsTest {
     @TestFactory
     List<DynamicTest> stage_encodedAndDecoded_isWithinItsBoundAndRepeats() {
         List<DynamicTest> out = new ArrayList<>();
-        for (Method method : SurveyMethods.of(GEOMETRY)) {
+        for (Method method : methods()) {
             out.add(DynamicTest.dynamicTest(method.name(), () -> checkStages(method)));
         }
         return out;
@@ -48,13 +57,13 @@ class SurveyMethodsTest {
     List<DynamicTest> method_roundTrip_givesTheShapeAndTheSameBytesTwice() {
         DenseKv kv = cache(SEED);
         List<DynamicTest> out = new ArrayList<>();
-        for (Method method : SurveyMethods.of(GEOMETRY)) {
+        for (Method method : methods()) {
             MethodCodec codec = new MethodCodec(method);
             out.add(
                     DynamicTest.dynamicTest(
                             method.name(),
                             () -> {
-                                RateMap rates = RateMap.uniform(GEOMETRY, TOKENS, RateMap.RAW);
+                                RateMap rates = rates(method, kv);
                                 byte[] bytes = codec.encode(kv, rates);
                                 assertThat(codec.encode(kv, rates)).isEqualTo(bytes);
                                 DenseKv back = codec.decode(bytes, GEOMETRY).kv();
@@ -69,9 +78,10 @@ class SurveyMethodsTest {
     List<DynamicTest> method_garbage_isRefusedOrHarmless() {
         DenseKv kv = cache(SEED);
         List<DynamicTest> out = new ArrayList<>();
-        for (Method method : SurveyMethods.of(GEOMETRY)) {
+        for (Method method : methods()) {
             MethodCodec codec = new MethodCodec(method);
-            out.add(DynamicTest.dynamicTest(method.name(), () -> checkGarbage(codec, kv)));
+            RateMap rates = rates(method, kv);
+            out.add(DynamicTest.dynamicTest(method.name(), () -> checkGarbage(codec, kv, rates)));
         }
         return out;
     }
@@ -82,15 +92,46 @@ class SurveyMethodsTest {
         Plane.Shape shape = new Plane.Shape(Kind.KEYS, 0, -1, 1, 1 << 28, 256);
         Planes forged = new Planes.Bytes(List.of(new Plane<>(shape, new byte[64])));
         Chunk chunk = new Chunk(GEOMETRY, 0, 1, RateMap.uniform(GEOMETRY, 1, RateMap.RAW));
-        for (Stage coder : List.of(new PackBits(), new Deflate(), new ChannelRans())) {
+        for (Stage coder :
+                List.of(new PackBits(), new Deflate(), new ChannelRans(), new GaussianRans())) {
             assertThatThrownBy(() -> coder.decode(forged, chunk, new SideReader(new byte[64])))
                     .as(coder.name())
                     .isInstanceOf(CorruptChunkException.class);
         }
     }
 
-    private static void checkGarbage(MethodCodec codec, DenseKv kv) {
-        RateMap rates = RateMap.uniform(GEOMETRY, TOKENS, RateMap.RAW);
+    /** All that are registered, those of a calibrated basis too. */
+    private static List<Method> methods() {
+        List<Method> out = new ArrayList<>(SurveyMethods.all(GEOMETRY, Caches.WINDOW));
+        out.addAll(SurveyMethods.calibrated(basis()));
+        return out;
+    }
+
+    private static RateMap rates(Method method, DenseKv kv) {
+        return method.decide(kv, Caches.hints(new Random(SEED), kv)).rates();
+    }
+
+    /** Turns pairs of channels by an angle: orthonormal, and nobody's calibration. */
+    private static PcaBasis basis() {
+        int columns = GEOMETRY.kvHeads() * GEOMETRY.keyDim();
+        int layers = GEOMETRY.storedLayers().size();
+        float[][] means = new float[2 * layers][columns];
+        float[][] components = new float[2 * layers][columns * columns];
+        for (int i = 0; i < components.length; i++) {
+            for (int c = 0; c < columns; c += 2) {
+                float sin = (float) Math.sin(i + c);
+                float cos = (float) Math.cos(i + c);
+                components[i][c * columns + c] = cos;
+                components[i][c * columns + c + 1] = sin;
+                components[i][(c + 1) * columns + c] = -sin;
+                components[i][(c + 1) * columns + c + 1] = cos;
+                means[i][c] = sin;
+            }
+        }
+        return new PcaBasis(columns, means, components);
+    }
+
+    private static void checkGarbage(MethodCodec codec, DenseKv kv, RateMap rates) {
         byte[] good = codec.encode(kv, rates);
         SplittableRandom random = new SplittableRandom(SEED);
         for (int i = 0; i < 8; i++) {
@@ -123,8 +164,7 @@ class SurveyMethodsTest {
 
     private static void checkStages(Method method) {
         DenseKv kv = cache(SEED);
-        RateMap rates = RateMap.uniform(GEOMETRY, TOKENS, RateMap.RAW);
-        Chunk chunk = new Chunk(GEOMETRY, kv.firstPosition(), TOKENS, rates);
+        Chunk chunk = new Chunk(GEOMETRY, kv.firstPosition(), TOKENS, rates(method, kv));
         Planes planes = planes(kv);
         for (Stage stage : method.stages()) {
             SideWriter side = new SideWriter();
