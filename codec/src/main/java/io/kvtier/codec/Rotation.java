@@ -2,9 +2,11 @@ package io.kvtier.codec;
 
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Rope;
-import java.util.List;
+
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
+
+import java.util.List;
 
 /**
  * Cosines and sines of one RoPE setting at the positions of one chunk after another: {@link #begin}
@@ -83,6 +85,20 @@ public final class Rotation {
             x[i] = a * c - b * s;
             x[j] = b * c + a * s;
         }
+    }
+
+    /**
+     * Moves a head that is rotated already by {@code positions} more: key re-rotation, for reuse at
+     * another place of a sequence and for caches that give kept tokens new positions (StreamingLLM,
+     * arXiv 2309.17453, section 3.2). Rotations add up, so R(b)·R(a) = R(a + b).
+     */
+    public static void shift(Rope rope, float[] x, int at, int positions) {
+        Rotation rotation = new Rotation(rope);
+        if (rotation.isNone() || positions == 0) {
+            return;
+        }
+        rotation.begin(Math.abs(positions), 1);
+        rotation.rotate(x, at, 0, positions > 0);
     }
 
     private static double frequency(Rope rope, int pair) {

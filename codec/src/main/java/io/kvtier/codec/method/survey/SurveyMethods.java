@@ -21,6 +21,7 @@ import io.kvtier.codec.method.stage.GroupSvd;
 import io.kvtier.codec.method.stage.Halves;
 import io.kvtier.codec.method.stage.LayerPca;
 import io.kvtier.codec.method.stage.LloydMax;
+import io.kvtier.codec.method.stage.MeanValues;
 import io.kvtier.codec.method.stage.MergeHeads;
 import io.kvtier.codec.method.stage.PackBits;
 import io.kvtier.codec.method.stage.PcaBasis;
@@ -117,6 +118,9 @@ public final class SurveyMethods {
             out.add(chain(label(policy), policy, HALF, new RateQuant(), PACK));
         }
         out.add(chain("flexgen-values", Policies.topValues(), 0.75, new RateQuant(), PACK));
+        Policy values = Policies.topValues();
+        Stage mean = new MeanValues();
+        out.add(chain("flexgen-values-mean", values, 0.75, mean, new RateQuant(), PACK));
         for (Policy policy : Policies.grading()) {
             out.add(chain(label(policy), policy, 0.25, new RateQuant(), PACK));
         }
