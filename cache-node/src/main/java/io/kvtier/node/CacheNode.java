@@ -1,10 +1,5 @@
 package io.kvtier.node;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.ClientTls;
 import io.kvtier.codec.identity.Digest;
@@ -17,8 +12,13 @@ import io.kvtier.flight.ControlService;
 import io.kvtier.flight.FlightNode;
 import io.kvtier.flight.FlightOptions;
 import io.kvtier.flight.FolderProfileStore;
+import io.kvtier.flight.ServiceReport;
 import io.kvtier.flight.TimesToLive;
 import io.kvtier.flight.TlsFiles;
+import io.kvtier.node.admin.AdminOptions;
+import io.kvtier.node.admin.AdminServer;
+import io.kvtier.node.admin.NodeReport;
+import io.kvtier.node.admin.Readiness;
 import io.kvtier.node.control.ControlPlane;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.BlobPoolOptions;
@@ -31,7 +31,6 @@ import io.kvtier.storage.Retention;
 import io.kvtier.storage.RetentionOptions;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
-import io.kvtier.storage.StoreStats;
 import io.kvtier.storage.TicketOptions;
 import io.kvtier.storage.TicketedChunkStore;
 import io.kvtier.storage.TieredChunkStore;
@@ -39,7 +38,6 @@ import io.kvtier.storage.log.LogChunkStore;
 import io.kvtier.storage.log.LogStoreOptions;
 import io.kvtier.storage.log.LogSurroundings;
 import io.kvtier.storage.log.ScrubTask;
-
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
@@ -49,13 +47,13 @@ import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 
 /**
  * A running node: memory pool, two tiers, Flight service. The composition root, where a
@@ -65,7 +63,6 @@ import java.util.function.Supplier;
  * methods.
  */
 final class CacheNode implements AutoCloseable {
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final long PROFILE_BYTES_MAX = 1L << 30;
     private static final long SWEEP_MILLIS = 250;
 
@@ -80,8 +77,10 @@ final class CacheNode implements AutoCloseable {
     private final NodeConfig config;
     private boolean closed;
 
-    /** Set once, at the end of the start. */
+    /** Both set once, at the end of the start. */
     private int port;
+
+    private volatile String adminUrl = "";
 
     private CacheNode(NodeConfig config) {
         this.config = config;
@@ -106,6 +105,11 @@ final class CacheNode implements AutoCloseable {
     /** {@code host:port} to connect to. */
     String endpoint() {
         return config.listen().host() + ":" + port;
+    }
+
+    /** URL of the admin listener. */
+    String adminUrl() {
+        return adminUrl;
     }
 
     int port() {
@@ -138,7 +142,8 @@ final class CacheNode implements AutoCloseable {
     }
 
     private void open() {
-        requireProtected(config);
+        requireProtected("listen.host", config.listen().host(), config.security());
+        requireProtected("admin.host", config.admin().host(), config.security());
         NodeConfig.Limits limits = config.limits();
         NodeConfig.Storage storage = config.storage();
         Path folder = storage.directory();
@@ -169,13 +174,18 @@ final class CacheNode implements AutoCloseable {
         var _ =
                 upkeep.scheduleWithFixedDelay(
                         store::sweep, SWEEP_MILLIS, SWEEP_MILLIS, TimeUnit.MILLISECONDS);
-        Supplier<JsonNode> scrubbed = scrub(cold, storage.scrub(), upkeep);
+        scrub(cold, storage.scrub(), upkeep);
+        Readiness readiness = opened(new Readiness(store, pool, clock));
         FolderProfileStore profiles =
                 new FolderProfileStore(folder.resolve("profiles"), PROFILE_BYTES_MAX);
         Optional<ControlPlane> control =
                 Optional.of(config.cluster())
                         .filter(ClusterConfig::isClustered)
                         .map(this::openControl);
+        ControlService known =
+                control.<ControlService>map(it -> it).orElseGet(ControlService::alone);
+        NodeState state = new NodeState(store, pool, cold, retention, readiness, known);
+        Authenticator authenticator = authenticator();
         FlightNode flight =
                 opened(
                         FlightNode.start(
@@ -184,13 +194,23 @@ final class CacheNode implements AutoCloseable {
                                         store,
                                         pool,
                                         profiles,
-                                        () -> stats(store, pool, retention, scrubbed.get()),
-                                        authenticator(),
-                                        control.<ControlService>map(it -> it)
-                                                .orElseGet(ControlService::alone),
+                                        service -> report(state, service).toJson(),
+                                        authenticator,
+                                        known,
                                         timesToLive(storage.retention()),
                                         tls())));
         port = flight.port();
+        AdminServer admin =
+                opened(
+                        AdminServer.start(
+                                new AdminOptions(
+                                        config.admin().host(),
+                                        config.admin().port(),
+                                        flight.ssl(),
+                                        config.security().isAuthenticated()),
+                                authenticator,
+                                () -> report(state, flight.report())));
+        adminUrl = admin.url();
         control.ifPresent(
                 plane -> {
                     parts.push(plane::leave);
@@ -313,38 +333,52 @@ final class CacheNode implements AutoCloseable {
                 usual.decodeLimits());
     }
 
-    /** Has the log read again in the background; returns what has come of it. */
-    private static Supplier<JsonNode> scrub(
+    /** Has the log read again in the background. */
+    private static void scrub(
             ChunkStore cold, NodeConfig.Scrub config, ScheduledExecutorService upkeep) {
         if (!(cold instanceof LogChunkStore log) || config.bytesPerSecond() == 0) {
-            return JSON::createObjectNode;
+            return;
         }
         ScrubTask task = new ScrubTask(log, config.bytesPerSecond(), config.rest());
         var _ = upkeep.scheduleWithFixedDelay(task, 1, 1, TimeUnit.SECONDS);
-        return () -> JSON.valueToTree(log.scrubbed());
     }
 
-    private String stats(
-            TicketedChunkStore store, BlobPool pool, Retention retention, JsonNode scrubbed) {
-        StoreStats stats = store.stats();
-        ObjectNode root = JSON.createObjectNode();
-        root.put("endpoint", endpoint());
-        root.put("uptimeSeconds", TimeUnit.NANOSECONDS.toSeconds(clock.nanoTime() - startedNanos));
-        root.put("poolMappedBytes", pool.mappedBytes());
-        root.put("poolOutstandingBytes", pool.outstandingBytes());
-        root.set("store", JSON.valueToTree(stats));
-        root.set("scrubbed", scrubbed);
-        ObjectNode lost = root.putObject("losses");
-        losses.counts().forEach((cause, count) -> lost.put(cause.label(), count));
-        root.put("pins", retention.pins());
-        root.put("pinnedBytes", retention.pinnedBytes());
-        root.put("tickets", store.tickets());
-        root.put("ticketBytes", store.ticketBytes());
-        try {
-            return JSON.writeValueAsString(root);
-        } catch (JsonProcessingException e) {
-            throw new AssertionError("a tree of JSON is always written", e);
-        }
+    /** What reports are made of, but for the service's part. */
+    private record NodeState(
+            TicketedChunkStore store,
+            BlobPool pool,
+            ChunkStore cold,
+            Retention retention,
+            Readiness readiness,
+            ControlService control) {}
+
+    private NodeReport report(NodeState state, ServiceReport service) {
+        Readiness.Verdict verdict = state.readiness().verdict();
+        return new NodeReport(
+                endpoint(),
+                adminUrl,
+                TimeUnit.NANOSECONDS.toSeconds(clock.nanoTime() - startedNanos),
+                verdict.ready(),
+                verdict.why(),
+                state.pool().mappedBytes(),
+                state.pool().outstandingBytes(),
+                state.store().stats(),
+                state.cold() instanceof LogChunkStore log
+                        ? new NodeReport.LogReport(log.traffic(), log.scrubbed(), log.indexBytes())
+                        : null,
+                state.store().tickets(),
+                state.store().ticketBytes(),
+                state.retention().pins(),
+                state.retention().pinnedBytes(),
+                counts(losses),
+                service,
+                NodeReport.Cluster.of(state.control().map()));
+    }
+
+    private static Map<String, Long> counts(LossLog losses) {
+        Map<String, Long> out = new LinkedHashMap<>();
+        losses.counts().forEach((cause, count) -> out.put(cause.label(), count));
+        return out;
     }
 
     private <T extends AutoCloseable> T opened(T part) {
@@ -389,9 +423,7 @@ final class CacheNode implements AutoCloseable {
     }
 
     /** Without TLS and credentials a node must not be reachable from elsewhere. */
-    private static void requireProtected(NodeConfig config) {
-        String host = config.listen().host();
-        NodeConfig.Security security = config.security();
+    private static void requireProtected(String name, String host, NodeConfig.Security security) {
         try {
             boolean isProtected = security.isEncrypted() && security.isAuthenticated();
             if (!isProtected
@@ -399,13 +431,14 @@ final class CacheNode implements AutoCloseable {
                     && !InetAddress.getByName(host).isLoopbackAddress()) {
                 throw new CommandException(
                         ExitCode.USAGE,
-                        "listen.host is "
+                        name
+                                + " is "
                                 + host
                                 + ", expected a loopback address, or security.certificate, key,"
                                 + " tokens and secret (or security.plaintext: true)");
             }
         } catch (UnknownHostException e) {
-            throw new CommandException(ExitCode.USAGE, "listen.host " + host + " is unknown", e);
+            throw new CommandException(ExitCode.USAGE, name + " " + host + " is unknown", e);
         }
     }
 }

@@ -87,7 +87,8 @@ final class DemoCommand implements Callable<Integer> {
                                 1L << 30),
                         usual.limits(),
                         usual.cluster(),
-                        usual.security());
+                        usual.security(),
+                        usual.admin());
         try (Arena arena = Arena.ofShared();
                 CacheNode node = CacheNode.start(config)) {
             progress("node on " + node.endpoint());

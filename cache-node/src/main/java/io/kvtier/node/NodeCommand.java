@@ -31,8 +31,9 @@ final class NodeCommand implements Callable<Integer> {
         CacheNode node = CacheNode.start(settings);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(node), "kvtier-stop"));
         log.info(
-                "started endpoint={} directory={} hotBytes={} coldBytes={}",
+                "started endpoint={} admin={} directory={} hotBytes={} coldBytes={}",
                 node.endpoint(),
+                node.adminUrl(),
                 settings.storage().directory().toAbsolutePath(),
                 settings.storage().hotBytes(),
                 settings.storage().coldBytes());

@@ -96,7 +96,8 @@ final class StreamBenchNode implements AutoCloseable {
                                         1L << 30),
                                 usual.limits(),
                                 usual.cluster(),
-                                usual.security()));
+                                usual.security(),
+                                usual.admin()));
         KvtierClient client = KvtierClient.connect(node.endpoint(), ClientOptions.defaults());
         boolean started = false;
         try {

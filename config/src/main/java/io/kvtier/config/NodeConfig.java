@@ -13,9 +13,15 @@ import java.time.Duration;
  * @param limits what one client or all together may ask for
  * @param cluster which others it works with
  * @param security who may connect, and how the wire is protected
+ * @param admin where those who operate the node look at it
  */
 public record NodeConfig(
-        Listen listen, Storage storage, Limits limits, ClusterConfig cluster, Security security) {
+        Listen listen,
+        Storage storage,
+        Limits limits,
+        ClusterConfig cluster,
+        Security security,
+        Admin admin) {
     private static final long MIB = 1L << 20;
     private static final long GIB = 1L << 30;
 
@@ -28,6 +34,20 @@ public record NodeConfig(
     public record Listen(String host, int port) {
         /** Checks the port. */
         public Listen {
+            check(!host.isBlank(), "host", "'" + host + "'", "an address or a name");
+            check(port >= 0 && port <= 65_535, "port", port, "0..65535");
+        }
+    }
+
+    /**
+     * Where metrics, health and the numbers of a node are shown, over HTTP.
+     *
+     * @param host address to bind; anything but loopback needs TLS and tokens
+     * @param port 0 = any free one
+     */
+    public record Admin(String host, int port) {
+        /** Checks the port. */
+        public Admin {
             check(!host.isBlank(), "host", "'" + host + "'", "an address or a name");
             check(port >= 0 && port <= 65_535, "port", port, "0..65535");
         }
@@ -238,6 +258,7 @@ public record NodeConfig(
                         Duration.ofSeconds(30),
                         Tickets.defaults()),
                 ClusterConfig.defaults(),
-                Security.none());
+                Security.none(),
+                new Admin("127.0.0.1", 0));
     }
 }

@@ -14,16 +14,14 @@ import io.kvtier.codec.wire.MemberCommand;
 import io.kvtier.codec.wire.ProfilePiece;
 import io.kvtier.codec.wire.RetentionCommand;
 import io.kvtier.storage.ChunkMeta;
-
-import org.apache.arrow.flight.Action;
-import org.apache.arrow.flight.ActionType;
-import org.apache.arrow.flight.FlightProducer.StreamListener;
-import org.apache.arrow.flight.Result;
-
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.apache.arrow.flight.Action;
+import org.apache.arrow.flight.ActionType;
+import org.apache.arrow.flight.FlightProducer.StreamListener;
+import org.apache.arrow.flight.Result;
 
 /** The small calls: lookup, statistics, profiles. */
 final class ActionHandler {
@@ -84,15 +82,24 @@ final class ActionHandler {
     private byte[] lookup(LookupCommand command) {
         TenantKeys keys = new TenantKeys(node.store(), caller.tenant());
         List<ChunkDirectory> held = new ArrayList<>();
+        Series.Looked why = Series.Looked.NOT_HELD;
         for (Digest key : command.keys()) {
             Optional<ChunkMeta> meta = node.store().find(keys.toRead(key));
             Optional<ChunkDirectory> directory =
                     meta.flatMap(found -> HeldFrame.directory(found, command.namespace()));
             if (directory.isEmpty()) {
+                why = Series.whyMissed(node.store(), keys.toRead(key));
                 break;
             }
             held.add(directory.get());
         }
+        node.meter()
+                .looked(
+                        caller.tenant(),
+                        command.namespace(),
+                        command.keys().size(),
+                        held.size(),
+                        why);
         // A stream may follow: what was promised to it should still be there.
         node.store()
                 .protect(

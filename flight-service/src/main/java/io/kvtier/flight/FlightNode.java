@@ -5,19 +5,18 @@ import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.NanoClock;
-
-import org.apache.arrow.flight.FlightServer;
-import org.apache.arrow.flight.Location;
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
-
 import java.io.IOException;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
+import java.util.function.Function;
+import javax.net.ssl.SSLContext;
+import org.apache.arrow.flight.FlightServer;
+import org.apache.arrow.flight.Location;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
 
 /**
  * A running Flight service over a chunk store.
@@ -38,7 +37,7 @@ public final class FlightNode implements AutoCloseable {
             ChunkStore store,
             BlobPool pool,
             ProfileStore profiles,
-            Supplier<String> stats,
+            Function<ServiceReport, String> stats,
             Authenticator authenticator,
             ControlService control,
             TimesToLive times,
@@ -60,14 +59,15 @@ public final class FlightNode implements AutoCloseable {
                         parts.store(),
                         parts.pool(),
                         parts.profiles(),
-                        parts.stats(),
+                        () -> parts.stats().apply(report()),
                         parts.control(),
                         parts.times(),
                         memory,
                         new InFlightBudget(options.inFlightBytesMax()),
                         new StreamWatch(clock, memory::sweep),
                         executor,
-                        clock);
+                        clock,
+                        new ServiceMeter(clock));
         server = build(options, parts.authenticator());
     }
 
@@ -97,6 +97,21 @@ public final class FlightNode implements AutoCloseable {
     /** The port that is listened on. */
     public int port() {
         return server.getPort();
+    }
+
+    /** What was counted since the start, and what is under way. */
+    public ServiceReport report() {
+        return context.meter()
+                .report(
+                        context.watch(),
+                        context.memory(),
+                        context.budget(),
+                        context.options().inFlightBytesMax());
+    }
+
+    /** TLS with the node's certificate as it is at each handshake, where there is one. */
+    public Optional<SSLContext> ssl() {
+        return tls.map(NodeTls::serverOnly);
     }
 
     /** Segment and put streams under way. */

@@ -32,6 +32,7 @@ final class GetHandler {
 
     private final NodeContext node;
     private final TenantKeys keys;
+    private final Tenant tenant;
     private final GetTicket ticket;
     private final ReplyWriter writer;
     private final long startNanos;
@@ -41,6 +42,7 @@ final class GetHandler {
 
     GetHandler(NodeContext node, Tenant tenant, GetTicket ticket, ReplyWriter writer) {
         this.node = node;
+        this.tenant = tenant;
         this.keys = new TenantKeys(node.store(), tenant);
         this.ticket = ticket;
         this.writer = writer;
@@ -67,10 +69,17 @@ final class GetHandler {
             Optional<ChunkDirectory> directory =
                     meta.flatMap(found -> HeldFrame.directory(found, ticket.namespace()));
             if (directory.isEmpty()) {
+                looked(Series.whyMissed(node.store(), keys.toRead(key)));
                 return;
             }
             chunks.add(directory.get().withPartsHeld(partsUpTo(directory.get())));
         }
+        looked(Series.Looked.HELD);
+    }
+
+    private void looked(Series.Looked why) {
+        int asked = ticket.keys().size();
+        node.meter().looked(tenant, ticket.namespace(), asked, chunks.size(), why);
     }
 
     private int partsUpTo(ChunkDirectory directory) {
@@ -139,6 +148,7 @@ final class GetHandler {
             for (FrameSlice slice : slices) {
                 boolean last = slice.equals(slices.getLast());
                 writer.data(reply(item.chunk(), slice, header, last), chunk.blob(), slice);
+                node.meter().sends(tenant, ticket.namespace(), header, slice);
                 sentBytes += slice.bytes();
             }
             sent.set(item.chunk(), sent.get(item.chunk()).with(item.partFrom(), item.partTo()));

@@ -3,7 +3,6 @@ package io.kvtier.flight;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.NanoClock;
-
 import java.util.concurrent.ExecutorService;
 import java.util.function.Supplier;
 
@@ -20,4 +19,5 @@ record NodeContext(
         InFlightBudget budget,
         StreamWatch watch,
         ExecutorService executor,
-        NanoClock clock) {}
+        NanoClock clock,
+        ServiceMeter meter) {}

@@ -115,8 +115,13 @@ final class NodeProducer extends NoOpFlightProducer {
                                 () -> endReading(watched, readingEnded),
                                 writer -> {
                                     Digest namespace = command.namespace();
-                                    new SegmentStream(node, tenant, namespace, queue, writer)
-                                            .run(watched);
+                                    try (ServiceMeter.Running meter =
+                                            node.meter().running(tenant, namespace, queue)) {
+                                        new SegmentStream(
+                                                        node, tenant, namespace, queue, writer,
+                                                        meter)
+                                                .run(watched);
+                                    }
                                 });
                         // Should the reader still wait for a client that was cut off, end it.
                         watched.cut();

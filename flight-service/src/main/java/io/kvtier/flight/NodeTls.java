@@ -18,6 +18,8 @@ import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.KeyManager;
+import javax.net.ssl.SSLContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -79,6 +81,17 @@ final class NodeTls implements AutoCloseable {
 
     SslContext context() {
         return context;
+    }
+
+    /** For another listener of this node: the same certificate, and none asked of clients. */
+    SSLContext serverOnly() {
+        try {
+            SSLContext ssl = SSLContext.getInstance("TLS");
+            ssl.init(new KeyManager[] {keys}, null, null);
+            return ssl;
+        } catch (GeneralSecurityException e) {
+            throw new AssertionError("every JDK has TLS", e);
+        }
     }
 
     @Override

@@ -16,7 +16,10 @@ import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.Durability;
 import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.StoreKey;
-
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.apache.arrow.flight.FlightProducer.StreamListener;
 import org.apache.arrow.flight.FlightStream;
 import org.apache.arrow.flight.PutResult;
@@ -25,11 +28,6 @@ import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.vector.FieldVector;
 import org.apache.arrow.vector.VarBinaryVector;
 import org.apache.arrow.vector.VectorSchemaRoot;
-
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.util.List;
-import java.util.function.BooleanSupplier;
 
 /**
  * Takes in frames: each is copied to memory of the node, verified there in full, and only then
@@ -107,8 +105,15 @@ final class PutHandler {
             PutOutcome outcome =
                     node.store().put(key, meta, blob, durability(command.durability()));
             chain.add(key);
-            return reply(header, outcome, command.durability());
+            Series counts = node.meter().held(caller.tenant(), namespace);
+            PutReply reply = reply(header, outcome, command.durability());
+            counts.put(reply.status());
+            if (reply.status() == Status.STORED || reply.status() == Status.REPLACED) {
+                counts.received().add(header, outcome.held().quality());
+            }
+            return reply;
         } catch (CorruptChunkException | InvalidRequestException e) {
+            node.meter().rejected(caller.tenant());
             return rejected(e);
         }
     }

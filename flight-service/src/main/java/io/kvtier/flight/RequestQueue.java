@@ -38,6 +38,10 @@ final class RequestQueue {
         SegmentRequest request() {
             return request;
         }
+
+        long sinceNanos() {
+            return sinceNanos;
+        }
     }
 
     RequestQueue(int requestsMax, NanoClock clock) {
@@ -123,16 +127,33 @@ final class RequestQueue {
         }
     }
 
+    /** How many wait. */
+    int size() {
+        lock.lock();
+        try {
+            return waiting.size();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Whether a request's time is over, of those that were not cancelled. */
+    boolean isLate(Waiting request) {
+        long budget = request.request.budgetNanos();
+        return !request.cancelled && budget > 0 && clock.nanoTime() - request.sinceNanos > budget;
+    }
+
     /** Why a request need not be answered (any more). */
     Optional<String> whyDropped(Waiting request) {
         if (request.cancelled) {
             return Optional.of("cancelled by the client");
         }
-        long budget = request.request.budgetNanos();
-        if (budget > 0 && clock.nanoTime() - request.sinceNanos > budget) {
-            return Optional.of("its time of " + Duration.ofNanos(budget) + " is over");
-        }
-        return Optional.empty();
+        return isLate(request)
+                ? Optional.of(
+                        "its time of "
+                                + Duration.ofNanos(request.request.budgetNanos())
+                                + " is over")
+                : Optional.empty();
     }
 
     private static void mark(@Nullable Waiting request, int id) {

@@ -5,6 +5,7 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentReply.Status;
 import io.kvtier.codec.wire.SegmentRequest;
+import io.kvtier.flight.Series.Answered;
 import io.kvtier.storage.OverloadedException;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoredChunk;
@@ -19,14 +20,17 @@ final class SegmentStream {
     private final RequestQueue queue;
     private final ReplyWriter writer;
     private final UsedChain chain;
+    private final ServiceMeter.Running meter;
 
     SegmentStream(
             NodeContext node,
             Tenant tenant,
             Digest namespace,
             RequestQueue queue,
-            ReplyWriter writer) {
+            ReplyWriter writer,
+            ServiceMeter.Running meter) {
         this.node = node;
+        this.meter = meter;
         this.keys = new TenantKeys(node.store(), tenant);
         this.namespace = namespace;
         this.queue = queue;
@@ -49,21 +53,22 @@ final class SegmentStream {
 
     private void answer(RequestQueue.Waiting waiting) throws InterruptedException {
         SegmentRequest request = waiting.request();
+        meter.begins(waiting);
         Optional<String> dropped = queue.whyDropped(waiting);
         if (dropped.isPresent()) {
-            end(request, Status.CANCELLED, request.encodingId(), dropped.get());
+            end(waiting, Status.CANCELLED, request.encodingId(), dropped.get());
             return;
         }
         StoreKey key = keys.toRead(request.key());
         try (StoredChunk chunk = node.store().open(key).orElse(null)) {
             if (chunk == null || HeldFrame.directory(chunk.meta(), namespace).isEmpty()) {
-                end(request, Status.MISS, Digest.ZERO, "the chunk is not held");
+                end(waiting, Status.MISS, Digest.ZERO, "the chunk is not held");
                 return;
             }
             chain.add(key);
             send(waiting, chunk);
         } catch (OverloadedException e) {
-            end(request, Status.OVERLOADED, request.encodingId(), String.valueOf(e.getMessage()));
+            end(waiting, Status.OVERLOADED, request.encodingId(), String.valueOf(e.getMessage()));
         }
     }
 
@@ -72,7 +77,7 @@ final class SegmentStream {
         Digest held = HeldFrame.encodingId(chunk.meta());
         boolean any = request.encodingId().equals(Digest.ZERO);
         if (!any && !request.encodingId().equals(held)) {
-            end(request, Status.OTHER_ENCODING, held, "another encoding is held");
+            end(waiting, Status.OTHER_ENCODING, held, "another encoding is held");
             return;
         }
         if (request.partTo() > chunk.meta().quality()) {
@@ -84,7 +89,7 @@ final class SegmentStream {
                             + " asked for, "
                             + chunk.meta().quality()
                             + " held";
-            end(request, Status.BAD_REQUEST, held, message);
+            end(waiting, Status.BAD_REQUEST, held, message);
             return;
         }
         FrameHeader header = HeldFrame.header(chunk, node.options().decodeLimits());
@@ -97,22 +102,35 @@ final class SegmentStream {
                         request.headGroups(),
                         node.options().sliceBytes());
         if (slices.isEmpty()) {
-            end(request, Status.BAD_REQUEST, held, "the request names no bytes");
+            end(waiting, Status.BAD_REQUEST, held, "the request names no bytes");
             return;
         }
         for (int i = 0; i < slices.size(); i++) {
             Optional<String> dropped = queue.whyDropped(waiting);
             if (dropped.isPresent()) {
-                end(request, Status.CANCELLED, held, dropped.get());
+                end(waiting, Status.CANCELLED, held, dropped.get());
                 return;
             }
             FrameSlice slice = slices.get(i);
             writer.data(reply(request, slice, held, i == slices.size() - 1), chunk.blob(), slice);
+            meter.sends(header, slice);
         }
+        meter.ends(waiting, Answered.SENT);
     }
 
-    private void end(SegmentRequest request, Status status, Digest encodingId, String message)
+    private void end(RequestQueue.Waiting waiting, Status status, Digest encodingId, String message)
             throws InterruptedException {
+        SegmentRequest request = waiting.request();
+        meter.ends(
+                waiting,
+                switch (status) {
+                    case DATA -> Answered.SENT;
+                    case MISS -> Answered.MISS;
+                    case OTHER_ENCODING -> Answered.OTHER_ENCODING;
+                    case BAD_REQUEST -> Answered.BAD_REQUEST;
+                    case OVERLOADED -> Answered.OVERLOADED;
+                    case CANCELLED -> queue.isLate(waiting) ? Answered.LATE : Answered.CANCELLED;
+                });
         writer.end(SegmentReply.end(request.request(), status, encodingId, message));
     }
 

@@ -8,7 +8,13 @@ import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentReply.Status;
 import io.kvtier.codec.wire.SegmentRequest;
 import io.kvtier.storage.NanoClock;
-
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Executors;
 import org.apache.arrow.flight.FlightProducer.ServerStreamListener;
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.memory.RootAllocator;
@@ -19,14 +25,6 @@ import org.apache.arrow.vector.ipc.message.IpcOption;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-
-import java.nio.ByteBuffer;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
-import java.util.Objects;
-import java.util.concurrent.Executors;
 
 /**
  * A node's answers while another encoding takes the place of every chunk, at each reply of a stream
@@ -150,15 +148,19 @@ class SegmentSwitchTest {
                             budget,
                             watch,
                             executor,
-                            clock);
+                            clock,
+                            new ServiceMeter(clock));
             held.replace(first);
             RequestQueue queue = new RequestQueue(requests.size(), clock);
             requests.forEach(queue::add);
             queue.end();
             Listener listener = new Listener(at, () -> held.replace(second));
             try (ReplyWriter writer =
-                    new ReplyWriter(listener, memory, budget, 1_000_000_000L, () -> {}, () -> {})) {
-                new SegmentStream(context, Tenant.NONE, namespace.digest(), queue, writer)
+                            new ReplyWriter(
+                                    listener, memory, budget, 1_000_000_000L, () -> {}, () -> {});
+                    ServiceMeter.Running meter =
+                            context.meter().running(Tenant.NONE, namespace.digest(), queue)) {
+                new SegmentStream(context, Tenant.NONE, namespace.digest(), queue, writer, meter)
                         .run(watched);
             }
             assertThat(budget.bytes()).isZero();

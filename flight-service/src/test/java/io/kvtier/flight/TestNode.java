@@ -13,9 +13,6 @@ import io.kvtier.storage.Durability;
 import io.kvtier.storage.HotTier;
 import io.kvtier.storage.HotTierOptions;
 import io.kvtier.storage.NanoClock;
-
-import org.awaitility.Awaitility;
-
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,6 +21,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.UnaryOperator;
+import org.awaitility.Awaitility;
 
 /** A node in memory with its clients; its close is the leak check of all of them. */
 final class TestNode implements AutoCloseable {
@@ -67,7 +65,7 @@ final class TestNode implements AutoCloseable {
                                 store,
                                 pool,
                                 new FolderProfileStore(folder, 64L << 20),
-                                () -> "{\"entries\":" + store.stats().entries() + "}",
+                                service -> "{\"entries\":" + store.stats().entries() + "}",
                                 authenticator,
                                 ControlService.alone(),
                                 TimesToLive.NONE,

@@ -69,6 +69,11 @@ class ArchitectureTest {
 
     @ArchTest static final ArchRule logback_onlyInNode = confine("ch.qos.logback..", NODE);
 
+    @ArchTest static final ArchRule prometheus_onlyInNode = confine("io.prometheus..", NODE);
+
+    @ArchTest
+    static final ArchRule httpServer_onlyInNode = confine("com.sun.net.httpserver..", NODE);
+
     @ArchTest
     static final ArchRule codec_logsNothing =
             forbid(CODEC, "org.slf4j..", "java.util.logging..").because("codec is pure");

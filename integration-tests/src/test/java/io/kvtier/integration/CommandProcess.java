@@ -46,6 +46,12 @@ final class CommandProcess implements AutoCloseable {
         return launch(folder, config(folder, 0) + sections, List.of());
     }
 
+    /** The same behind words of another command. */
+    static CommandProcess startWith(Path folder, String sections, List<String> before)
+            throws IOException {
+        return launch(folder, config(folder, 0) + sections, before);
+    }
+
     private static CommandProcess launch(Path folder, String text, List<String> before)
             throws IOException {
         Path config = Files.writeString(folder.resolve("node.yaml"), text);
@@ -95,6 +101,10 @@ final class CommandProcess implements AutoCloseable {
 
     String endpoint() {
         return endpoint;
+    }
+
+    long pid() {
+        return process.pid();
     }
 
     /** SIGKILL. */

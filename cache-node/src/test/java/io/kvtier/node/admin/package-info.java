@@ -1,0 +1,4 @@
+@NullMarked
+package io.kvtier.node.admin;
+
+import org.jspecify.annotations.NullMarked;
