@@ -7,10 +7,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -21,37 +22,40 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class BackgroundCopies implements AutoCloseable {
     private static final Duration TIME = Duration.ofSeconds(10);
-    private static final long CLOSE_MILLIS = 2000;
+    private static final Duration CLOSE_TIME = Duration.ofSeconds(2);
+    private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
     private final long bytesMax;
+    private final Tasks tasks;
     private final NanoClock clock;
     private final AtomicLong queuedBytes = new AtomicLong();
     private final AtomicLong dropped = new AtomicLong();
-    private final ExecutorService executor =
-            Executors.newSingleThreadExecutor(Thread.ofVirtual().name("kvtier-copies").factory());
+    private final AtomicBoolean sending = new AtomicBoolean();
+    private final Queue<Batch> queue = new ConcurrentLinkedQueue<>();
+    private volatile boolean closed;
+
+    private record Batch(
+            NodeConnection node, PutCommand command, List<byte[]> frames, long bytes) {}
 
     /** A queue of at most so many bytes. */
-    BackgroundCopies(long bytesMax, NanoClock clock) {
+    BackgroundCopies(long bytesMax, Tasks tasks, NanoClock clock) {
         this.bytesMax = bytesMax;
+        this.tasks = tasks;
         this.clock = clock;
     }
 
     /** Copies the frames and sends them when their turn comes; drops them if the queue is full. */
     void offer(NodeConnection node, PutCommand command, List<MemorySegment> frames) {
         long bytes = frames.stream().mapToLong(MemorySegment::byteSize).sum();
-        if (queuedBytes.addAndGet(bytes) > bytesMax) {
+        if (queuedBytes.addAndGet(bytes) > bytesMax || closed) {
             queuedBytes.addAndGet(-bytes);
             dropped.addAndGet(frames.size());
             return;
         }
         List<byte[]> copied =
                 frames.stream().map(frame -> frame.toArray(ValueLayout.JAVA_BYTE)).toList();
-        try {
-            executor.execute(() -> send(node, command, copied, bytes));
-        } catch (RejectedExecutionException e) {
-            queuedBytes.addAndGet(-bytes);
-            dropped.addAndGet(frames.size());
-        }
+        queue.add(new Batch(node, command, copied, bytes));
+        sendQueued();
     }
 
     /** Frames that were dropped, or that their node did not take. */
@@ -62,29 +66,52 @@ final class BackgroundCopies implements AutoCloseable {
     /** Sends what is queued for two seconds at most. */
     @Override
     public void close() {
-        executor.shutdown();
-        try {
-            if (!executor.awaitTermination(CLOSE_MILLIS, TimeUnit.MILLISECONDS)) {
-                executor.shutdownNow();
-                boolean _ = executor.awaitTermination(CLOSE_MILLIS, TimeUnit.MILLISECONDS);
-            }
-        } catch (InterruptedException e) {
-            executor.shutdownNow();
-            Thread.currentThread().interrupt();
+        Deadline end = Deadline.after(CLOSE_TIME, clock);
+        while (queuedBytes.get() > 0 && !end.isOver() && !Thread.currentThread().isInterrupted()) {
+            tasks.pause(LOOK_AGAIN_NANOS);
+        }
+        closed = true;
+        for (Batch left = queue.poll(); left != null; left = queue.poll()) {
+            drop(left);
         }
     }
 
-    private void send(NodeConnection node, PutCommand command, List<byte[]> frames, long bytes) {
+    /** One task sends, however many offer. */
+    private void sendQueued() {
+        if (queue.isEmpty() || !sending.compareAndSet(false, true)) {
+            return;
+        }
+        try {
+            Tasks.Task _ =
+                    tasks.start(
+                            () -> {
+                                for (Batch each = queue.poll(); each != null; each = queue.poll()) {
+                                    send(each);
+                                }
+                                sending.set(false);
+                                sendQueued(); // for what was offered in between
+                            });
+        } catch (RejectedExecutionException e) {
+            sending.set(false); // the client is closed, which drops what is queued
+        }
+    }
+
+    private void send(Batch batch) {
         try {
             var _ =
-                    node.put(
-                            command,
-                            frames.stream().map(MemorySegment::ofArray).toList(),
-                            Deadline.after(TIME, clock));
+                    batch.node()
+                            .put(
+                                    batch.command(),
+                                    batch.frames().stream().map(MemorySegment::ofArray).toList(),
+                                    Deadline.after(TIME, clock));
+            queuedBytes.addAndGet(-batch.bytes());
         } catch (KvtierException e) {
-            dropped.addAndGet(frames.size());
-        } finally {
-            queuedBytes.addAndGet(-bytes);
+            drop(batch);
         }
+    }
+
+    private void drop(Batch batch) {
+        queuedBytes.addAndGet(-batch.bytes());
+        dropped.addAndGet(batch.frames().size());
     }
 }

@@ -8,6 +8,9 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.ChunkDirectory;
 import io.kvtier.codec.wire.GroupLookup;
 import io.kvtier.codec.wire.LookupReply;
+
+import org.jspecify.annotations.Nullable;
+
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -16,10 +19,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One lookup of a chain: all owners of all its groups are asked at once, and the longest prefix
@@ -35,13 +35,13 @@ final class ClusterLookup {
     private final Digest namespace;
     private final List<Digest> keys;
     private final Deadline deadline;
-    private final ExecutorService executor;
+    private final Tasks tasks;
     private final NanoClock clock;
     private final List<PrefixGroup> groups;
     private final List<List<NodeConnection>> readers = new ArrayList<>();
     private final Map<NodeConnection, List<Integer>> asked = new LinkedHashMap<>();
     private final Map<NodeConnection, Map<Integer, List<ChunkDirectory>>> held = new HashMap<>();
-    private final LinkedBlockingQueue<Answer> answers = new LinkedBlockingQueue<>();
+    private final Tasks.Mailbox<Answer> answers;
     private final List<NodeConnection> waiting = new ArrayList<>();
     private @Nullable KvtierException error;
 
@@ -55,13 +55,14 @@ final class ClusterLookup {
             List<Digest> keys,
             int chunkTokens,
             Deadline deadline,
-            ExecutorService executor,
+            Tasks tasks,
             NanoClock clock) {
         this.nodes = nodes;
         this.namespace = namespace;
         this.keys = keys;
         this.deadline = deadline;
-        this.executor = executor;
+        this.tasks = tasks;
+        this.answers = tasks.mailbox();
         this.clock = clock;
         this.groups =
                 PrefixGroup.of(keys.size(), PrefixGroup.chunksMax(placement.map(), chunkTokens));
@@ -82,7 +83,10 @@ final class ClusterLookup {
      * answer yet and may well hold it.
      */
     List<List<Holder>> run() {
-        asked.forEach((node, of) -> executor.execute(() -> answers.add(ask(node, of))));
+        asked.forEach(
+                (node, of) -> {
+                    Tasks.Task _ = tasks.start(() -> answers.add(ask(node, of)));
+                });
         waiting.addAll(asked.keySet());
         // Half of the time at most for finding out, the rest is for what was found.
         long start = clock.nanoTime();
@@ -170,7 +174,7 @@ final class ClusterLookup {
     private boolean take(long nanos) {
         Answer answer;
         try {
-            answer = answers.poll(Math.max(0, nanos), TimeUnit.NANOSECONDS);
+            answer = answers.poll(Math.max(0, nanos));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;

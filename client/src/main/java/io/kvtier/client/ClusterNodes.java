@@ -5,18 +5,18 @@ import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.Member;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.apache.arrow.memory.BufferAllocator;
-import org.jspecify.annotations.Nullable;
+import java.util.function.Function;
 
 /**
  * What a client knows of a cluster: the newest map that any node told it, and a connection to each
@@ -33,9 +33,8 @@ final class ClusterNodes implements AutoCloseable {
 
     private final List<String> seeds;
     private final Map<String, NodeConnection> connections = new ConcurrentHashMap<>();
-    private final ClientOptions options;
-    private final BufferAllocator allocator;
-    private final ExecutorService executor;
+    private final Function<String, NodeConnection> connecting;
+    private final Tasks tasks;
     private final NanoClock clock;
     private final AtomicBoolean renewing = new AtomicBoolean();
     private final AtomicInteger turn = new AtomicInteger();
@@ -49,15 +48,18 @@ final class ClusterNodes implements AutoCloseable {
     /** What a seed answered: a map, or why not. */
     private record Answer(@Nullable Known known, @Nullable KvtierException error) {}
 
+    /**
+     * What is known by the seeds.
+     *
+     * @param connecting makes a connection to an endpoint, or refuses what is none
+     */
     ClusterNodes(
             List<String> seeds,
-            ClientOptions options,
-            BufferAllocator allocator,
-            ExecutorService executor,
+            Function<String, NodeConnection> connecting,
+            Tasks tasks,
             NanoClock clock) {
-        this.options = options;
-        this.allocator = allocator;
-        this.executor = executor;
+        this.connecting = connecting;
+        this.tasks = tasks;
         this.clock = clock;
         this.seeds = List.copyOf(seeds);
         for (String seed : seeds) {
@@ -97,7 +99,7 @@ final class ClusterNodes implements AutoCloseable {
                         if (closed) {
                             throw new UnavailableException("the client is closed");
                         }
-                        return new NodeConnection(each, options, allocator, clock);
+                        return connecting.apply(each);
                     }
                 });
     }
@@ -142,9 +144,10 @@ final class ClusterNodes implements AutoCloseable {
             return alone(connection(seeds.getFirst()), deadline);
         }
         while (true) {
-            LinkedBlockingQueue<Answer> answers = new LinkedBlockingQueue<>();
-            seeds.forEach(
-                    seed -> executor.execute(() -> answers.add(ask(connection(seed), deadline))));
+            Tasks.Mailbox<Answer> answers = tasks.mailbox();
+            for (String seed : seeds) {
+                Tasks.Task _ = tasks.start(() -> answers.add(ask(connection(seed), deadline)));
+            }
             KvtierException error = new UnavailableException("no seed told a map in time");
             for (int i = 0; i < seeds.size(); i++) {
                 Answer answer = take(answers, deadline);
@@ -188,15 +191,15 @@ final class ClusterNodes implements AutoCloseable {
         if (deadline.nanosLeft() <= AGAIN_NANOS) {
             throw otherwise;
         }
-        java.util.concurrent.locks.LockSupport.parkNanos(AGAIN_NANOS);
+        tasks.pause(AGAIN_NANOS);
         if (Thread.currentThread().isInterrupted()) {
             throw otherwise;
         }
     }
 
-    private static @Nullable Answer take(LinkedBlockingQueue<Answer> answers, Deadline deadline) {
+    private static @Nullable Answer take(Tasks.Mailbox<Answer> answers, Deadline deadline) {
         try {
-            return answers.poll(deadline.nanosLeft(), TimeUnit.NANOSECONDS);
+            return answers.poll(deadline.nanosLeft());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return null;
@@ -227,7 +230,7 @@ final class ClusterNodes implements AutoCloseable {
             if (wasDown && member.isReachable()) {
                 NodeConnection old = connections.remove(member.endpoint());
                 if (old != null) {
-                    executor.execute(old::close);
+                    Tasks.Task _ = tasks.start(old::close);
                 }
             }
         }
@@ -240,14 +243,15 @@ final class ClusterNodes implements AutoCloseable {
         }
         renewedNanos = clock.nanoTime();
         try {
-            executor.execute(
-                    () -> {
-                        try {
-                            renewFrom(candidates());
-                        } finally {
-                            renewing.set(false);
-                        }
-                    });
+            Tasks.Task _ =
+                    tasks.start(
+                            () -> {
+                                try {
+                                    renewFrom(candidates());
+                                } finally {
+                                    renewing.set(false);
+                                }
+                            });
         } catch (RejectedExecutionException e) {
             renewing.set(false); // the client is being closed
         }

@@ -24,9 +24,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Future;
 
 /**
  * One put to several nodes: each frame goes to as many of its group's owners as copies are asked
@@ -38,7 +35,7 @@ final class ClusterPut {
     private final Namespace namespace;
     private final PutOptions options;
     private final Deadline deadline;
-    private final ExecutorService executor;
+    private final Tasks tasks;
     private final BackgroundCopies later;
     private final NanoClock clock;
     private final List<Target> targets = new ArrayList<>();
@@ -59,13 +56,19 @@ final class ClusterPut {
         }
     }
 
+    private record Answer(
+            NodeConnection node,
+            List<Target> of,
+            List<PutReply> replies,
+            @Nullable RuntimeException error) {}
+
     ClusterPut(
             ClusterNodes nodes,
             Placement placement,
             Namespace namespace,
             PutOptions options,
             Deadline deadline,
-            ExecutorService executor,
+            Tasks tasks,
             BackgroundCopies later,
             NanoClock clock) {
         this.nodes = nodes;
@@ -73,7 +76,7 @@ final class ClusterPut {
         this.namespace = namespace;
         this.options = options;
         this.deadline = deadline;
-        this.executor = executor;
+        this.tasks = tasks;
         this.later = later;
         this.clock = clock;
     }
@@ -106,24 +109,48 @@ final class ClusterPut {
                 batches.computeIfAbsent(node, _ -> new ArrayList<>()).add(target);
             }
         }
-        Map<NodeConnection, Future<List<PutReply>>> calls = new LinkedHashMap<>();
         // A node that hangs must leave time for the one that takes its place.
         boolean last = targets.stream().allMatch(each -> each.next == each.candidates.size());
         Deadline until =
                 last ? deadline : Deadline.after(Duration.ofNanos(deadline.nanosLeft() / 2), clock);
+        Tasks.Mailbox<Answer> answers = tasks.mailbox();
+        List<Tasks.Task> calls = new ArrayList<>();
         batches.forEach(
-                (node, of) -> calls.put(node, executor.submit(() -> send(node, of, until))));
-        calls.forEach(
-                (node, call) -> {
-                    try {
-                        accept(batches.getOrDefault(node, List.of()), call.get());
-                    } catch (ExecutionException e) {
-                        failed(node, e.getCause());
-                    } catch (InterruptedException e) {
-                        Thread.currentThread().interrupt();
-                    }
-                });
-        return !batches.isEmpty() && !Thread.currentThread().isInterrupted();
+                (node, of) -> calls.add(tasks.start(() -> answers.add(answer(node, of, until)))));
+        try {
+            for (int waiting = batches.size(); waiting > 0; waiting--) {
+                Answer answer = answers.poll(Long.MAX_VALUE); // calls end by their deadline
+                if (answer != null) {
+                    accept(answer);
+                }
+            }
+        } catch (InterruptedException e) {
+            calls.forEach(Tasks.Task::cancel);
+            Thread.currentThread().interrupt();
+            return false;
+        }
+        return !batches.isEmpty();
+    }
+
+    private Answer answer(NodeConnection node, List<Target> of, Deadline until) {
+        try {
+            return new Answer(node, of, send(node, of, until), null);
+        } catch (RuntimeException e) { // handed to the thread that waits
+            return new Answer(node, of, List.of(), e);
+        }
+    }
+
+    private void accept(Answer answer) {
+        switch (answer.error()) {
+            case null -> accept(answer.of(), answer.replies());
+            case KvtierException e -> {
+                nodes.failed(answer.node());
+                failure = e;
+            }
+            default ->
+                    throw new IllegalStateException(
+                            "a put to " + answer.node().endpoint() + " failed", answer.error());
+        }
     }
 
     private List<PutReply> send(NodeConnection node, List<Target> of, Deadline until) {
@@ -142,15 +169,6 @@ final class ClusterPut {
             if (target.reply == null || (reached && target.reached == 1)) {
                 target.reply = reply;
             }
-        }
-    }
-
-    private void failed(NodeConnection node, @Nullable Throwable cause) {
-        nodes.failed(node);
-        if (cause instanceof KvtierException error) {
-            failure = error;
-        } else {
-            throw new IllegalStateException("a put to " + node.endpoint() + " failed", cause);
         }
     }
 

@@ -6,15 +6,14 @@ import io.kvtier.codec.plan.Importance;
 import io.kvtier.codec.plan.PartSet;
 import io.kvtier.codec.plan.Recompute;
 import io.kvtier.codec.wire.ChunkDirectory;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Future;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One stream from several nodes: to each goes a stream of its own for the chunks that it is to
@@ -37,9 +36,9 @@ final class ClusterStream {
     private final StreamOptions stream;
     private final ClientOptions options;
     private final NanoClock clock;
-    private final ExecutorService executor;
+    private final Tasks tasks;
     private final SinkRelay relay;
-    private final LinkedBlockingQueue<Ended> ended = new LinkedBlockingQueue<>();
+    private final Tasks.Mailbox<Ended> ended;
     private final List<Run> running = new ArrayList<>();
     private final int[] tried;
     private final Delivery.@Nullable Chunk[] delivered;
@@ -55,7 +54,7 @@ final class ClusterStream {
         final int number;
         final NodeConnection node;
         final List<Integer> indexes;
-        @Nullable Future<?> task;
+        Tasks.@Nullable Task task;
         long heardNanos;
         boolean isHedged;
 
@@ -76,7 +75,7 @@ final class ClusterStream {
             StreamOptions stream,
             ClientOptions options,
             SegmentSink sink,
-            ExecutorService executor,
+            Tasks tasks,
             NanoClock clock) {
         int chunks = match.chunks().size();
         this.nodes = nodes;
@@ -85,8 +84,9 @@ final class ClusterStream {
         this.stream = stream;
         this.options = options;
         this.clock = clock;
-        this.executor = executor;
-        this.relay = new SinkRelay(sink, chunks);
+        this.tasks = tasks;
+        this.ended = tasks.mailbox();
+        this.relay = new SinkRelay(sink, chunks, tasks);
         this.tried = new int[chunks];
         this.delivered = new Delivery.Chunk[chunks];
         this.cuts = new Cut[chunks];
@@ -158,7 +158,7 @@ final class ClusterStream {
                     Run run = new Run(streams++, node, of, clock.nanoTime());
                     Match part = match.part(of, directories.getOrDefault(node, List.of()));
                     running.add(run);
-                    run.task = executor.submit(() -> ended.add(stream(run, part)));
+                    run.task = tasks.start(() -> ended.add(stream(run, part)));
                 });
     }
 
@@ -173,6 +173,7 @@ final class ClusterStream {
                             options,
                             run.node.estimator(),
                             clock,
+                            tasks,
                             _ -> run.node.link(match.namespace().digest()));
             return new Ended(run, session.run(), null);
         } catch (KvtierException e) {
@@ -252,9 +253,9 @@ final class ClusterStream {
     }
 
     private static void cancel(Run run) {
-        Future<?> task = run.task;
+        Tasks.Task task = run.task;
         if (task != null) {
-            boolean _ = task.cancel(true);
+            task.cancel();
         }
     }
 
@@ -264,7 +265,7 @@ final class ClusterStream {
         boolean interrupted = Thread.interrupted();
         try {
             while (!running.isEmpty() && end - clock.nanoTime() > 0) {
-                Ended each = ended.poll(TICK_NANOS, TimeUnit.NANOSECONDS);
+                Ended each = ended.poll(TICK_NANOS);
                 relay.drain();
                 if (each != null) {
                     running.remove(each.run());

@@ -3,10 +3,12 @@ package io.kvtier.client;
 import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.ControlReply;
 import io.kvtier.codec.wire.ControlRequest;
-import java.nio.ByteBuffer;
-import java.time.Duration;
+
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
+
+import java.nio.ByteBuffer;
+import java.time.Duration;
 
 /**
  * A connection to one node's part of the control plane: heartbeats, commands, the map. It asks that
@@ -23,7 +25,8 @@ public final class ControlConnection implements AutoCloseable {
 
     private ControlConnection(String endpoint, ClientOptions options) {
         this.allocator = new RootAllocator(MEMORY_BYTES_MAX);
-        this.node = new NodeConnection(endpoint, options, allocator, clock);
+        Transport transport = new FlightTransport(endpoint, options, allocator);
+        this.node = new NodeConnection(endpoint, transport, options, clock);
     }
 
     /** Makes a connection to {@code host:port}, which the first call uses. */

@@ -36,6 +36,7 @@ import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 
 /**
  * A client of a cache node, or of a cluster of them: put frames, find the longest held prefix,
@@ -52,23 +53,63 @@ public final class KvtierClient implements AutoCloseable {
     private static final int SEEDS_MAX = 16;
 
     private final ClientOptions options;
-    private final NanoClock clock = NanoClock.system();
+    private final NanoClock clock;
     private final BufferAllocator allocator;
-    private final ExecutorService executor =
-            Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("kvtier-", 0).factory());
+    private final ExecutorService executor;
+    private final Tasks tasks;
     private final BackgroundCopies later;
     private final ClusterNodes nodes;
 
-    private KvtierClient(List<String> seeds, ClientOptions options) {
+    /**
+     * What a client runs on.
+     *
+     * @param executor of the tasks, closed with the client
+     * @param allocator of the transports, closed with the client
+     * @param transports carry messages to an endpoint, or refuse what is none
+     */
+    record Surroundings(
+            NanoClock clock,
+            Tasks tasks,
+            ExecutorService executor,
+            BufferAllocator allocator,
+            Function<String, Transport> transports) {}
+
+    KvtierClient(List<String> seeds, ClientOptions options, Surroundings on) {
         InvalidRequestException.check(
                 !seeds.isEmpty() && seeds.size() <= SEEDS_MAX,
                 "seeds",
                 seeds.size(),
                 "1.." + SEEDS_MAX);
         this.options = options;
-        this.allocator = new RootAllocator(options.memoryBytesMax());
-        this.later = new BackgroundCopies(options.memoryBytesMax() / 4, clock);
-        this.nodes = new ClusterNodes(seeds, options, allocator, executor, clock);
+        this.clock = on.clock();
+        this.allocator = on.allocator();
+        this.executor = on.executor();
+        this.tasks = on.tasks();
+        this.later = new BackgroundCopies(options.memoryBytesMax() / 4, tasks, clock);
+        this.nodes =
+                new ClusterNodes(
+                        seeds,
+                        endpoint -> {
+                            Transport transport = on.transports().apply(endpoint);
+                            return new NodeConnection(endpoint, transport, options, on.clock());
+                        },
+                        tasks,
+                        clock);
+    }
+
+    private static KvtierClient onThreads(List<String> seeds, ClientOptions options) {
+        ExecutorService executor =
+                Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("kvtier-", 0).factory());
+        BufferAllocator allocator = new RootAllocator(options.memoryBytesMax());
+        return new KvtierClient(
+                seeds,
+                options,
+                new Surroundings(
+                        NanoClock.system(),
+                        new ThreadTasks(executor),
+                        executor,
+                        allocator,
+                        endpoint -> new FlightTransport(endpoint, options, allocator)));
     }
 
     /**
@@ -78,7 +119,7 @@ public final class KvtierClient implements AutoCloseable {
      * @throws InvalidRequestException for any other endpoint
      */
     public static KvtierClient connect(String endpoint, ClientOptions options) {
-        return new KvtierClient(List.of(endpoint), options);
+        return onThreads(List.of(endpoint), options);
     }
 
     /**
@@ -86,7 +127,7 @@ public final class KvtierClient implements AutoCloseable {
      * tells of the others.
      */
     public static KvtierClient connect(List<String> endpoints, ClientOptions options) {
-        return new KvtierClient(endpoints, options);
+        return onThreads(endpoints, options);
     }
 
     /** A deadline so long from now. */
@@ -125,7 +166,7 @@ public final class KvtierClient implements AutoCloseable {
         if (placement.map().members().size() == 1) {
             return nodes.any().put(put.command(namespace), frames, deadline);
         }
-        return new ClusterPut(nodes, placement, namespace, put, deadline, executor, later, clock)
+        return new ClusterPut(nodes, placement, namespace, put, deadline, tasks, later, clock)
                 .run(frames, options.decodeLimits());
     }
 
@@ -171,8 +212,7 @@ public final class KvtierClient implements AutoCloseable {
                         .distinct()
                         .toList();
         if (spread || homes.size() > 1) {
-            return new ClusterStream(nodes, match, end, stream, options, sink, executor, clock)
-                    .run();
+            return new ClusterStream(nodes, match, end, stream, options, sink, tasks, clock).run();
         }
         NodeConnection node = homes.isEmpty() ? nodes.any() : nodes.connection(homes.getFirst());
         node.estimator().hint(match.bytesPerSecond());
@@ -185,6 +225,7 @@ public final class KvtierClient implements AutoCloseable {
                         options,
                         node.estimator(),
                         clock,
+                        tasks,
                         _ -> node.link(namespace))
                 .run();
     }
@@ -227,8 +268,9 @@ public final class KvtierClient implements AutoCloseable {
                         (long) estimator.bytesPerSecond(),
                         stream.rungMax(),
                         match.keys().subList(0, match.chunks().size()));
-        return new GetCall(node.endpoint(), match, deadline, options, sink, estimator, clock)
-                .run(node.flight(), ticket, node.withDeadline(deadline));
+        GetCall call =
+                new GetCall(node.endpoint(), match, deadline, options, sink, estimator, clock);
+        return node.transport().get(call, ticket, deadline);
     }
 
     /**
@@ -388,7 +430,7 @@ public final class KvtierClient implements AutoCloseable {
                                 keys,
                                 namespace.chunkTokens(),
                                 deadline,
-                                executor,
+                                tasks,
                                 clock)
                         .run();
         List<ChunkDirectory> chunks =

@@ -2,10 +2,12 @@ package io.kvtier.client;
 
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.wire.ErrorCode;
-import java.time.Duration;
+
 import org.apache.arrow.flight.CallStatus;
 import org.apache.arrow.flight.ErrorFlightMetadata;
 import org.apache.arrow.flight.FlightRuntimeException;
+
+import java.time.Duration;
 
 /** Turns a node's status into the exception that stands for it. */
 final class NodeErrors {
@@ -14,9 +16,14 @@ final class NodeErrors {
 
     private NodeErrors() {}
 
+    /**
+     * The exception for a failed call. INTERNAL says nothing of chunks here: a node answers no call
+     * with it, while gRPC does when a connection ends in the middle, be it for lack of memory.
+     */
     static KvtierException of(String node, FlightRuntimeException error) {
         CallStatus status = error.status();
-        ErrorCode code = ErrorCode.ofFlight(status.code().name());
+        ErrorCode told = ErrorCode.ofFlight(status.code().name());
+        ErrorCode code = told == ErrorCode.CORRUPT ? ErrorCode.UNAVAILABLE : told;
         String message = "node " + node + ": " + status.code() + ": " + status.description();
         KvtierException out = code.toException(message, retryAfter(status.metadata()));
         out.initCause(error);

@@ -1,19 +1,22 @@
 package io.kvtier.client;
 
 import io.kvtier.codec.error.CorruptChunkException;
-import java.lang.foreign.MemorySegment;
+
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.vector.VarBinaryVector;
 import org.apache.arrow.vector.VectorSchemaRoot;
 
+import java.lang.foreign.MemorySegment;
+
 /** The bytes of one reply, kept alive beyond the reader's next step; who receives it closes it. */
 final class Payload implements AutoCloseable {
-    private final ArrowBuf buffer;
     private final MemorySegment bytes;
+    private final Runnable release;
 
-    private Payload(ArrowBuf buffer, MemorySegment bytes) {
-        this.buffer = buffer;
+    /** Bytes that are given back by {@code release}. */
+    Payload(MemorySegment bytes, Runnable release) {
         this.bytes = bytes;
+        this.release = release;
     }
 
     /** Takes the one row of {@code {data}}. */
@@ -38,7 +41,7 @@ final class Payload implements AutoCloseable {
                 MemorySegment.ofAddress(buffer.memoryAddress() + start)
                         .reinterpret(end - start)
                         .asReadOnly();
-        return new Payload(buffer, bytes);
+        return new Payload(bytes, () -> buffer.getReferenceManager().release());
     }
 
     MemorySegment bytes() {
@@ -47,6 +50,6 @@ final class Payload implements AutoCloseable {
 
     @Override
     public void close() {
-        buffer.getReferenceManager().release();
+        release.run();
     }
 }

@@ -1,13 +1,12 @@
 package io.kvtier.client;
 
 import io.kvtier.codec.frame.FrameHeader;
+
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Lets several streams deliver to one sink, on the thread that opened them, and lets one stream at
@@ -20,12 +19,15 @@ final class SinkRelay {
 
     private final SegmentSink target;
     private final int[] owners;
-    private final LinkedBlockingQueue<Call> calls = new LinkedBlockingQueue<>();
+    private final Tasks tasks;
+    private final Tasks.Mailbox<Call> calls;
 
     /** A delivery that waits for the opening thread; whoever sets {@code taken} decides. */
-    record Call(int stream, Runnable work, AtomicBoolean taken, Semaphore done) {}
+    record Call(int stream, Runnable work, AtomicBoolean taken, Tasks.Mailbox<Boolean> done) {}
 
-    SinkRelay(SegmentSink target, int chunks) {
+    SinkRelay(SegmentSink target, int chunks, Tasks tasks) {
+        this.tasks = tasks;
+        this.calls = tasks.mailbox();
         this.target = target;
         this.owners = new int[chunks];
         java.util.Arrays.fill(owners, NOBODY);
@@ -33,7 +35,7 @@ final class SinkRelay {
 
     /** The sink of a stream whose chunks are those of the match at these indexes. */
     SegmentSink of(int stream, List<Integer> indexes) {
-        Semaphore done = new Semaphore(0);
+        Tasks.Mailbox<Boolean> done = tasks.mailbox();
         return new SegmentSink() {
             @Override
             public void begin(int chunk, FrameHeader header) {
@@ -51,7 +53,7 @@ final class SinkRelay {
 
     /** The next delivery, if one comes in time. */
     @Nullable Call poll(long nanos) throws InterruptedException {
-        return calls.poll(nanos, TimeUnit.NANOSECONDS);
+        return calls.poll(nanos);
     }
 
     /** Delivers, unless the stream gave up meanwhile. */
@@ -60,7 +62,7 @@ final class SinkRelay {
             try {
                 call.work().run();
             } finally {
-                call.done().release();
+                call.done().add(true);
             }
         }
     }
@@ -81,7 +83,7 @@ final class SinkRelay {
     void drain() {
         for (Call call = calls.poll(); call != null; call = calls.poll()) {
             if (call.taken().compareAndSet(false, true)) {
-                call.done().release();
+                call.done().add(true);
             }
         }
     }
@@ -100,15 +102,23 @@ final class SinkRelay {
     }
 
     /** Waits until the opening thread has delivered, for the bytes are lent only so long. */
-    private void hand(int stream, Runnable work, Semaphore done) {
+    private void hand(int stream, Runnable work, Tasks.Mailbox<Boolean> done) {
         Call call = new Call(stream, work, new AtomicBoolean(), done);
         calls.add(call);
-        try {
-            done.acquire();
-        } catch (InterruptedException e) {
-            if (!call.taken().compareAndSet(false, true)) {
-                done.acquireUninterruptibly();
+        boolean interrupted = false;
+        while (true) {
+            try {
+                if (done.poll(Long.MAX_VALUE) != null) {
+                    break;
+                }
+            } catch (InterruptedException e) {
+                interrupted = true;
+                if (call.taken().compareAndSet(false, true)) {
+                    break; // nobody will deliver it
+                }
             }
+        }
+        if (interrupted) {
             Thread.currentThread().interrupt();
         }
     }

@@ -9,13 +9,14 @@ import io.kvtier.codec.plan.PartSet;
 import io.kvtier.codec.plan.Plan;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentRequest;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One stream: asks for what the plan wants while the window has room, checks and passes on what
@@ -37,7 +38,7 @@ final class StreamSession implements SegmentLink.Listener {
     private final StreamPace pace;
     private final List<ChunkIntake> chunks = new ArrayList<>();
     private final PendingRequests pending;
-    private final LinkedBlockingQueue<Event> events = new LinkedBlockingQueue<>();
+    private final Tasks.Mailbox<Event> events;
     private @Nullable SegmentLink link;
     private int reconnects;
     private int from;
@@ -62,8 +63,10 @@ final class StreamSession implements SegmentLink.Listener {
             ClientOptions options,
             GoodputEstimator estimator,
             NanoClock clock,
+            Tasks tasks,
             Function<Deadline, SegmentLink> links) {
         this.links = links;
+        this.events = tasks.mailbox();
         this.options = options;
         this.stream = stream;
         this.deadline = deadline;
@@ -230,7 +233,7 @@ final class StreamSession implements SegmentLink.Listener {
 
     private @Nullable Event poll() {
         try {
-            return events.poll(Math.min(TICK_NANOS, deadline.nanosLeft()), TimeUnit.NANOSECONDS);
+            return events.poll(Math.min(TICK_NANOS, deadline.nanosLeft()));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return null;
