@@ -2,7 +2,6 @@ package io.kvtier.client;
 
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.wire.PutCommand;
-
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;

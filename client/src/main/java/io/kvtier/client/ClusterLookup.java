@@ -8,9 +8,6 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.ChunkDirectory;
 import io.kvtier.codec.wire.GroupLookup;
 import io.kvtier.codec.wire.LookupReply;
-
-import org.jspecify.annotations.Nullable;
-
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -20,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One lookup of a chain: all owners of all its groups are asked at once, and the longest prefix

@@ -5,9 +5,6 @@ import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.error.UnavailableException;
 import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.Member;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a client knows of a cluster: the newest map that any node told it, and a connection to each

@@ -13,9 +13,6 @@ import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
-
-import org.jspecify.annotations.Nullable;
-
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -24,6 +21,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One put to several nodes: each frame goes to as many of its group's owners as copies are asked

@@ -6,14 +6,12 @@ import io.kvtier.codec.plan.Importance;
 import io.kvtier.codec.plan.PartSet;
 import io.kvtier.codec.plan.Recompute;
 import io.kvtier.codec.wire.ChunkDirectory;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One stream from several nodes: to each goes a stream of its own for the chunks that it is to

@@ -3,12 +3,10 @@ package io.kvtier.client;
 import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.ControlReply;
 import io.kvtier.codec.wire.ControlRequest;
-
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
-
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
 
 /**
  * A connection to one node's part of the control plane: heartbeats, commands, the map. It asks that

@@ -7,7 +7,12 @@ import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.codec.wire.StreamCommand;
-
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import org.apache.arrow.flight.Action;
 import org.apache.arrow.flight.CallOption;
 import org.apache.arrow.flight.FlightCallHeaders;
@@ -17,13 +22,6 @@ import org.apache.arrow.flight.HeaderCallOption;
 import org.apache.arrow.flight.Location;
 import org.apache.arrow.flight.Result;
 import org.apache.arrow.memory.BufferAllocator;
-
-import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
 
 /**
  * A channel to one node by Arrow Flight, with its open exchanges.

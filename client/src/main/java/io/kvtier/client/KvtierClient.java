@@ -22,10 +22,6 @@ import io.kvtier.codec.wire.ProfilePiece;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.codec.wire.RetentionCommand;
 import io.kvtier.codec.wire.RetentionReply;
-
-import org.apache.arrow.memory.BufferAllocator;
-import org.apache.arrow.memory.RootAllocator;
-
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -37,6 +33,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.memory.RootAllocator;
 
 /**
  * A client of a cache node, or of a cluster of them: put frames, find the longest held prefix,

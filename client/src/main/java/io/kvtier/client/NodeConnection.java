@@ -6,7 +6,6 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
-
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.List;

@@ -2,12 +2,10 @@ package io.kvtier.client;
 
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.wire.ErrorCode;
-
+import java.time.Duration;
 import org.apache.arrow.flight.CallStatus;
 import org.apache.arrow.flight.ErrorFlightMetadata;
 import org.apache.arrow.flight.FlightRuntimeException;
-
-import java.time.Duration;
 
 /** Turns a node's status into the exception that stands for it. */
 final class NodeErrors {

@@ -1,12 +1,10 @@
 package io.kvtier.client;
 
 import io.kvtier.codec.error.CorruptChunkException;
-
+import java.lang.foreign.MemorySegment;
 import org.apache.arrow.memory.ArrowBuf;
 import org.apache.arrow.vector.VarBinaryVector;
 import org.apache.arrow.vector.VectorSchemaRoot;
-
-import java.lang.foreign.MemorySegment;
 
 /** The bytes of one reply, kept alive beyond the reader's next step; who receives it closes it. */
 final class Payload implements AutoCloseable {

@@ -1,12 +1,10 @@
 package io.kvtier.client;
 
 import io.kvtier.codec.frame.FrameHeader;
-
-import org.jspecify.annotations.Nullable;
-
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Lets several streams deliver to one sink, on the thread that opened them, and lets one stream at

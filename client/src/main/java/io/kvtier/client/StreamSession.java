@@ -9,14 +9,12 @@ import io.kvtier.codec.plan.PartSet;
 import io.kvtier.codec.plan.Plan;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentRequest;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One stream: asks for what the plan wants while the window has room, checks and passes on what

@@ -1,12 +1,11 @@
 package io.kvtier.client;
 
-import org.jspecify.annotations.Nullable;
-
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /** Tasks on the threads of an executor, which is lent. */
 final class ThreadTasks implements Tasks {

@@ -4,7 +4,6 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.PutCommand;
 import io.kvtier.codec.wire.PutReply;
-
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 

@@ -3,16 +3,11 @@ package io.kvtier.client;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.OperatingSystemMXBean;
-
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.frame.FrameHeader;
 import io.kvtier.codec.wire.Member;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
-
-import org.apache.arrow.memory.RootAllocator;
-import org.junit.jupiter.api.Test;
-
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
@@ -24,6 +19,8 @@ import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import org.apache.arrow.memory.RootAllocator;
+import org.junit.jupiter.api.Test;
 
 /**
  * A client, the client of {@code src/main}, against a virtual cluster: puts and gets while nodes
@@ -42,7 +39,7 @@ class ClusterSimTest {
     private static final long END_NANOS = Duration.ofHours(1).toNanos();
 
     private static int seeds() {
-        return Integer.getInteger("sim.seeds", 10_000);
+        return Integer.getInteger("sim.seeds", 2_000);
     }
 
     @Test

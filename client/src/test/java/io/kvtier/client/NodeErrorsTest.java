@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.error.UnavailableException;
-
 import org.apache.arrow.flight.CallStatus;
 import org.junit.jupiter.api.Test;
 

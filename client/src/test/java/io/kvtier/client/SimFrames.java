@@ -12,7 +12,6 @@ import io.kvtier.codec.identity.Geometry;
 import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.identity.Rope;
-
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;

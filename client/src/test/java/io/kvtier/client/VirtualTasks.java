@@ -1,10 +1,9 @@
 package io.kvtier.client;
 
-import org.jspecify.annotations.Nullable;
-
 import java.util.ArrayDeque;
 import java.util.PriorityQueue;
 import java.util.concurrent.Semaphore;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Tasks in virtual time: one runs at a time, until it waits or ends; then what is due next runs, in

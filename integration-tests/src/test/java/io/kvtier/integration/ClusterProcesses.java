@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
@@ -46,17 +47,47 @@ final class ClusterProcesses implements AutoCloseable {
     private final Path folder;
     private final int copies;
     private final Random random;
+    private final Hosts hosts;
+    private final List<Optional<FaultProxy>> proxies = new ArrayList<>();
     private final Set<Integer> taken = new HashSet<>();
     private final List<Integer> ports = new ArrayList<>();
     private final List<Integer> controlPorts = new ArrayList<>();
     private final List<@Nullable Process> processes = new ArrayList<>();
 
-    private ClusterProcesses(Path folder, int count, int copies, Random random) {
+    /** Where nodes run, and what is around them. */
+    interface Hosts {
+        /** The address of a node. */
+        default String address(int node) {
+            return "127.0.0.1";
+        }
+
+        /** The words before a node's command. */
+        default List<String> before(int node) {
+            return List.of();
+        }
+
+        /** More variables of a node's environment. */
+        default Map<String, String> environment(int node) {
+            return Map.of();
+        }
+
+        /** Whether clients reach a node through a proxy that does harm. */
+        default boolean isProxied() {
+            return false;
+        }
+    }
+
+    private ClusterProcesses(Path folder, int count, int copies, Random random, Hosts hosts) {
         this.folder = folder;
         this.copies = copies;
         this.random = random;
+        this.hosts = hosts;
         for (int i = 0; i < count; i++) {
             ports.add(freePorts(1));
+            proxies.add(
+                    hosts.isProxied()
+                            ? Optional.of(FaultProxy.start(hosts.address(i), ports.get(i)))
+                            : Optional.empty());
             controlPorts.add(freePorts(CONTROL_PORTS));
             processes.add(null);
         }
@@ -65,7 +96,13 @@ final class ClusterProcesses implements AutoCloseable {
     /** Starts nodes and waits until all of them are up. */
     static ClusterProcesses start(Path folder, int count, int copies, Random random)
             throws IOException {
-        ClusterProcesses cluster = new ClusterProcesses(folder, count, copies, random);
+        return start(folder, count, copies, random, new Hosts() {});
+    }
+
+    /** The same somewhere else. */
+    static ClusterProcesses start(Path folder, int count, int copies, Random random, Hosts hosts)
+            throws IOException {
+        ClusterProcesses cluster = new ClusterProcesses(folder, count, copies, random, hosts);
         try {
             for (int i = 0; i < count; i++) {
                 cluster.restart(i);
@@ -79,11 +116,31 @@ final class ClusterProcesses implements AutoCloseable {
     }
 
     List<String> endpoints() {
-        return ports.stream().map(port -> "127.0.0.1:" + port).toList();
+        List<String> out = new ArrayList<>();
+        for (int i = 0; i < ports.size(); i++) {
+            out.add(hosts.address(i) + ":" + ports.get(i));
+        }
+        return out;
     }
 
+    /** A client, behind the proxies if there are any. */
     KvtierClient client() {
-        return KvtierClient.connect(endpoints(), ClientOptions.defaults());
+        List<String> seeds = new ArrayList<>(endpoints());
+        for (int i = 0; i < seeds.size(); i++) {
+            seeds.set(i, advertised(i).orElse(seeds.get(i)));
+        }
+        return KvtierClient.connect(seeds, ClientOptions.defaults());
+    }
+
+    /** The proxy between clients and a node. */
+    FaultProxy proxy(int node) {
+        return proxies.get(node).orElseThrow();
+    }
+
+    private Optional<String> advertised(int node) {
+        return node < proxies.size()
+                ? proxies.get(node).map(FaultProxy::endpoint)
+                : Optional.empty();
     }
 
     static String name(int node) {
@@ -94,8 +151,10 @@ final class ClusterProcesses implements AutoCloseable {
     void restart(int node) throws IOException {
         Path home = Files.createDirectories(folder.resolve(name(node)));
         Path config = Files.writeString(home.resolve("node.yaml"), config(node));
-        ProcessBuilder builder = CommandProcess.command("node", "--config", config.toString());
+        ProcessBuilder builder =
+                CommandProcess.command(hosts.before(node), "node", "--config", config.toString());
         builder.environment().put("JDK_JAVA_OPTIONS", "-Xmx192m");
+        builder.environment().putAll(hosts.environment(node));
         processes.set(
                 node,
                 builder.redirectErrorStream(true)
@@ -215,6 +274,15 @@ final class ClusterProcesses implements AutoCloseable {
             }
             process.destroyForcibly();
         }
+        for (Optional<FaultProxy> proxy : proxies) {
+            try {
+                if (proxy.isPresent()) {
+                    proxy.get().close();
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
         List<String> errors = new ArrayList<>();
         for (int i = 0; i < ports.size(); i++) {
             try (Stream<String> lines = Files.lines(log(i))) {
@@ -235,7 +303,7 @@ final class ClusterProcesses implements AutoCloseable {
         }
     }
 
-    private boolean isAlive(int node) {
+    boolean isAlive(int node) {
         Process process = processes.get(node);
         return process != null && process.isAlive();
     }
@@ -256,22 +324,27 @@ final class ClusterProcesses implements AutoCloseable {
         StringBuilder voters = new StringBuilder();
         for (int i = 0; i < controlPorts.size(); i++) {
             voters.append(
-                    "    - {node: %s, port: %d, controlPort: %d}\n"
-                            .formatted(name(i), ports.get(i), controlPorts.get(i)));
+                    "    - {node: %s, host: %s, port: %d, controlPort: %d}\n"
+                            .formatted(
+                                    name(i), hosts.address(i), ports.get(i), controlPorts.get(i)));
         }
         return """
-        listen: {port: %d}
+        listen: {host: %s, port: %d}
+        security: {plaintext: true}
         storage: {layout: log, directory: '%s', hotBytes: 64MiB, coldBytes: 512MiB}
         cluster:
           node: %s
+          advertise: '%s'
           copies: %d
           ramp: 0ms
           voters:
         """
                         .formatted(
+                                hosts.address(node),
                                 ports.get(node),
                                 folder.resolve(name(node)).resolve("data"),
                                 name(node),
+                                advertised(node).orElse(""),
                                 copies)
                 + voters;
     }

@@ -17,7 +17,9 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -28,6 +30,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class ClusterTraffic implements AutoCloseable {
     private static final Duration CALL = Duration.ofSeconds(10);
+    private static final long SLACK_MILLIS = 250;
     private static final int CHUNKS = 4;
     private static final int PROMPTS_MAX = 400;
     private static final int TRIES_MAX = 50;
@@ -39,11 +42,13 @@ final class ClusterTraffic implements AutoCloseable {
     private final List<String> failures = new CopyOnWriteArrayList<>();
     private final List<String> wrong = new CopyOnWriteArrayList<>();
     private final AtomicBoolean stopped = new AtomicBoolean();
+    private final Map<String, AtomicLong> cuts = new ConcurrentHashMap<>();
     private final AtomicLong expected = new AtomicLong();
     private final AtomicLong hits = new AtomicLong();
     private final AtomicLong gets = new AtomicLong();
     private final AtomicLong puts = new AtomicLong();
-    private final AtomicLong lateMillisMax = new AtomicLong();
+    private final AtomicLong late = new AtomicLong();
+    private final AtomicLong longestMillis = new AtomicLong();
     private final List<Thread> threads = new ArrayList<>();
     private final KvtierClient client;
 
@@ -124,13 +129,15 @@ final class ClusterTraffic implements AutoCloseable {
 
     @Override
     public String toString() {
-        return "puts=%d acknowledged=%d failures=%d wrong=%d longestMillis=%d seed=%d"
+        return "puts=%d acknowledged=%d failures=%d wrong=%d longestMs=%d late=%d cuts=%s seed=%d"
                 .formatted(
                         puts.get(),
                         acknowledged.size(),
                         failures.size(),
                         wrong.size(),
-                        lateMillisMax.get(),
+                        longestMillis.get(),
+                        late.get(),
+                        cuts,
                         seed);
     }
 
@@ -148,6 +155,7 @@ final class ClusterTraffic implements AutoCloseable {
     }
 
     private void put(KvtierClient through, long prompt) {
+        long start = System.nanoTime();
         List<MemorySegment> frames = frames(prompt).stream().map(MemorySegment::ofArray).toList();
         PutOptions options = PutOptions.of(Persistence.DISK).withCopies(copies);
         Deadline deadline = through.within(CALL);
@@ -159,7 +167,10 @@ final class ClusterTraffic implements AutoCloseable {
             }
         } catch (KvtierException e) {
             failures.add("put of " + prompt + ": " + e.getMessage());
+        } catch (RuntimeException e) {
+            wrong.add("put of " + prompt + " ended without a type: " + e);
         }
+        time(start);
     }
 
     private void get(KvtierClient through, long prompt) {
@@ -172,12 +183,25 @@ final class ClusterTraffic implements AutoCloseable {
             compare(prompt, delivery, sink);
             expected.addAndGet(CHUNKS);
             hits.addAndGet(delivery.delivered());
+            if (delivery.delivered() < CHUNKS) {
+                String why = match.isMiss() ? "MISS" : delivery.end().name();
+                cuts.computeIfAbsent(why, _ -> new AtomicLong()).incrementAndGet();
+            }
             gets.incrementAndGet();
         } catch (KvtierException e) {
             failures.add("get of " + prompt + ": " + e.getMessage());
+        } catch (RuntimeException e) {
+            wrong.add("get of " + prompt + " ended without a type: " + e);
         }
+        time(start);
+    }
+
+    private void time(long start) {
         long millis = (System.nanoTime() - start) / 1_000_000;
-        lateMillisMax.accumulateAndGet(millis, Math::max);
+        longestMillis.accumulateAndGet(millis, Math::max);
+        if (millis > CALL.toMillis() + SLACK_MILLIS) {
+            late.incrementAndGet();
+        }
     }
 
     /** Whatever parts of a chunk came, they are those that were put. */

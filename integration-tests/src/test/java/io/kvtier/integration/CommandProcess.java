@@ -5,8 +5,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** The command line in processes of their own, on the class path of this test. */
 final class CommandProcess implements AutoCloseable {
@@ -38,27 +41,34 @@ final class CommandProcess implements AutoCloseable {
     static CommandProcess start(Path folder, String layout, List<String> before)
             throws IOException {
         String text = config(folder, 0).replace("{directory", "{layout: " + layout + ", directory");
-        return launch(folder, text, before);
+        return launch(folder, text, before, Map.of());
     }
 
     /** The same with more sections of the configuration. */
     static CommandProcess startWith(Path folder, String sections) throws IOException {
-        return launch(folder, config(folder, 0) + sections, List.of());
+        return startWith(folder, sections, Map.of());
     }
 
     /** The same behind words of another command. */
     static CommandProcess startWith(Path folder, String sections, List<String> before)
             throws IOException {
-        return launch(folder, config(folder, 0) + sections, before);
+        return launch(folder, config(folder, 0) + sections, before, Map.of());
     }
 
-    private static CommandProcess launch(Path folder, String text, List<String> before)
+    /** The same with more variables of its environment. */
+    static CommandProcess startWith(Path folder, String sections, Map<String, String> environment)
+            throws IOException {
+        return launch(folder, config(folder, 0) + sections, List.of(), environment);
+    }
+
+    private static CommandProcess launch(
+            Path folder, String text, List<String> before, Map<String, String> environment)
             throws IOException {
         Path config = Files.writeString(folder.resolve("node.yaml"), text);
-        Process process =
-                java(before, "io.kvtier.node.Main", "node", "--config", config.toString())
-                        .redirectError(folder.resolve("node.log").toFile())
-                        .start();
+        ProcessBuilder builder =
+                java(before, "io.kvtier.node.Main", "node", "--config", config.toString());
+        builder.environment().putAll(environment);
+        Process process = builder.redirectError(folder.resolve("node.log").toFile()).start();
         BufferedReader out = process.inputReader();
         String line = out.readLine(); // ends at the latest when the process does
         if (line == null || !line.startsWith(READY)) {
@@ -125,6 +135,19 @@ final class CommandProcess implements AutoCloseable {
 
     static ProcessBuilder command(String... args) {
         return java(List.of(), "io.kvtier.node.Main", args);
+    }
+
+    /** Deletes a folder and all that is in it. */
+    static void delete(Path folder) throws IOException {
+        try (Stream<Path> all = Files.walk(folder)) {
+            for (Path each : all.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(each);
+            }
+        }
+    }
+
+    static ProcessBuilder command(List<String> before, String... args) {
+        return java(before, "io.kvtier.node.Main", args);
     }
 
     private static ProcessBuilder java(List<String> before, String main, String... args) {

@@ -31,6 +31,8 @@ final class Leadership {
     private static final Logger log = LoggerFactory.getLogger(Leadership.class);
     private static final int COMMANDS_MAX = 16;
     private static final Duration COMMAND_TIME = Duration.ofSeconds(5);
+    private static final long SNAPSHOT_EPOCHS = 32;
+    private static final long SNAPSHOT_NANOS = TimeUnit.SECONDS.toNanos(5);
     private static final long PROPOSAL_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
     private final MapRegister register;
@@ -47,6 +49,7 @@ final class Leadership {
     private long tickedAt;
     private long proposedEpoch;
     private long proposedAt;
+    private long snapshotAskedAt;
 
     private record Spoken(Heartbeat heartbeat, long atNanos) {}
 
@@ -59,6 +62,7 @@ final class Leadership {
         this.timeoutNanos = options.timeout().toNanos();
         this.clock = clock;
         this.last = register.map();
+        this.snapshotAskedAt = clock.nanoTime() - SNAPSHOT_NANOS;
     }
 
     /** A node speaks to the leader. */
@@ -121,6 +125,10 @@ final class Leadership {
         if (underWay) {
             return;
         }
+        if (isSnapshotDue(map, now)) {
+            snapshotAskedAt = now;
+            voter.snapshot();
+        }
         Pending pending = commands.peek();
         roster.next(map, seen(now, pending))
                 .ifPresent(
@@ -129,6 +137,12 @@ final class Leadership {
                             proposedAt = now;
                             voter.propose(next);
                         });
+    }
+
+    /** A restart replays so many changes at most; asked again should nothing come of it. */
+    private boolean isSnapshotDue(ClusterMap map, long now) {
+        return map.epoch() - register.snapshotEpoch() >= SNAPSHOT_EPOCHS
+                && now - snapshotAskedAt > SNAPSHOT_NANOS;
     }
 
     private Roster.Seen seen(long now, @Nullable Pending pending) {

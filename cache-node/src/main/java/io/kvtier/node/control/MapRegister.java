@@ -33,6 +33,7 @@ final class MapRegister implements ClusteredService {
     private volatile ClusterMap map;
     private volatile int leader = NOBODY;
     private volatile boolean leading;
+    private volatile long snapshotEpoch;
     private Cluster cluster;
 
     /** A register without members yet. */
@@ -49,6 +50,11 @@ final class MapRegister implements ClusteredService {
     /** Number of the voter that leads, negative while none is known. */
     int leader() {
         return leader;
+    }
+
+    /** Epoch of the last snapshot that was taken or restored, 0 before the first. */
+    long snapshotEpoch() {
+        return snapshotEpoch;
     }
 
     /** Whether this voter leads. */
@@ -68,6 +74,7 @@ final class MapRegister implements ClusteredService {
         while (!snapshot.isEndOfStream()) {
             cluster.idleStrategy().idle(snapshot.poll(read, 1));
         }
+        snapshotEpoch = map.epoch();
         log.info("restored from a snapshot epoch={}", map.epoch());
     }
 
@@ -96,7 +103,8 @@ final class MapRegister implements ClusteredService {
 
     @Override
     public void onTakeSnapshot(ExclusivePublication snapshot) {
-        UnsafeBuffer bytes = new UnsafeBuffer(map.toBytes());
+        ClusterMap taken = map;
+        UnsafeBuffer bytes = new UnsafeBuffer(taken.toBytes());
         long result = snapshot.offer(bytes);
         while (result < 0) {
             if (result == Publication.CLOSED || result == Publication.MAX_POSITION_EXCEEDED) {
@@ -105,6 +113,8 @@ final class MapRegister implements ClusteredService {
             cluster.idleStrategy().idle();
             result = snapshot.offer(bytes);
         }
+        snapshotEpoch = taken.epoch();
+        log.info("snapshot epoch={}", taken.epoch());
     }
 
     @Override

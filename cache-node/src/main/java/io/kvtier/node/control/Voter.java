@@ -1,9 +1,11 @@
 package io.kvtier.node.control;
 
+import io.aeron.Aeron;
 import io.aeron.CommonContext;
 import io.aeron.archive.Archive;
 import io.aeron.archive.ArchiveThreadingMode;
 import io.aeron.archive.client.AeronArchive;
+import io.aeron.cluster.ClusterControl;
 import io.aeron.cluster.ClusteredMediaDriver;
 import io.aeron.cluster.ConsensusModule;
 import io.aeron.cluster.client.AeronCluster;
@@ -26,10 +28,11 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
+import java.util.function.LongSupplier;
 import org.agrona.CloseHelper;
 import org.agrona.ErrorHandler;
 import org.agrona.concurrent.BackoffIdleStrategy;
+import org.agrona.concurrent.EpochClock;
 import org.agrona.concurrent.IdleStrategy;
 import org.agrona.concurrent.SleepingMillisIdleStrategy;
 import org.agrona.concurrent.UnsafeBuffer;
@@ -59,6 +62,8 @@ final class Voter implements AutoCloseable {
     private final Path shared;
     private final ClusteredMediaDriver driver;
     private final ClusteredServiceContainer container;
+    private final Aeron client;
+    private final EpochClock epochClock;
     private AeronCluster.@Nullable AsyncConnect connecting;
     private @Nullable AeronCluster session;
     private long keptAliveNanos;
@@ -72,19 +77,17 @@ final class Voter implements AutoCloseable {
         Path archive = options.directory().resolve("archive");
         Path cluster = options.directory().resolve("cluster");
         deleteMarks(archive, cluster);
-        // Differences count, and what a person reads in tools; a jump of the wall clock has no say.
+        // Differences count, and what a person reads in tools. Whatever Aeron would ask the wall
+        // clock asks this one: a jump looks to it like a driver, or a client, that died.
         long origin = instants.millis() - TimeUnit.NANOSECONDS.toMillis(clock.nanoTime());
+        this.epochClock = () -> origin + TimeUnit.NANOSECONDS.toMillis(clock.nanoTime());
         this.driver =
                 ClusteredMediaDriver.launch(
-                        driverContext(),
-                        archiveContext(archive),
+                        driverContext().epochClock(epochClock),
+                        archiveContext(archive).epochClock(epochClock),
                         consensusContext(cluster)
-                                .clusterClock(
-                                        millis(
-                                                () ->
-                                                        origin
-                                                                + TimeUnit.NANOSECONDS.toMillis(
-                                                                        clock.nanoTime()))));
+                                .epochClock(epochClock)
+                                .clusterClock(millis(epochClock::time)));
         try {
             this.container =
                     ClusteredServiceContainer.launch(
@@ -93,9 +96,16 @@ final class Voter implements AutoCloseable {
                                     .archiveContext(localArchive())
                                     .clusterDir(cluster.toFile())
                                     .clusteredService(register)
+                                    .epochClock(epochClock)
                                     .idleStrategySupplier(Voter::idle)
                                     .errorHandler(errors("service"))
                                     .terminationHook(() -> log.warn("the service was ended")));
+            this.client =
+                    Aeron.connect(
+                            new Aeron.Context()
+                                    .aeronDirectoryName(shared.toString())
+                                    .epochClock(epochClock)
+                                    .errorHandler(errors("session")));
         } catch (RuntimeException e) {
             driver.close();
             throw e;
@@ -155,10 +165,18 @@ final class Voter implements AutoCloseable {
         }
     }
 
+    /** Has all voters write down the map, so that a restart replays only what came after it. */
+    void snapshot() {
+        boolean begun =
+                ClusterControl.ToggleState.SNAPSHOT.toggle(
+                        driver.consensusModule().context().controlToggleCounter());
+        log.debug("snapshot asked for begun={}", begun);
+    }
+
     @Override
     public void close() {
         closeSession();
-        CloseHelper.closeAll(container, driver);
+        CloseHelper.closeAll(client, container, driver);
         deleteShared();
     }
 
@@ -179,7 +197,7 @@ final class Voter implements AutoCloseable {
             attempt =
                     AeronCluster.asyncConnect(
                             new AeronCluster.Context()
-                                    .aeronDirectoryName(shared.toString())
+                                    .aeron(client)
                                     .ingressChannel(CommonContext.IPC_CHANNEL)
                                     .egressChannel(CommonContext.IPC_CHANNEL)
                                     .messageTimeoutNs(options.timeout().toNanos())
@@ -279,7 +297,7 @@ final class Voter implements AutoCloseable {
                 log.warn("control part={} report={}", part, String.valueOf(error.getMessage()));
     }
 
-    private static ClusterClock millis(Supplier<Long> now) {
+    private static ClusterClock millis(LongSupplier now) {
         return new ClusterClock() {
             @Override
             public TimeUnit timeUnit() {
@@ -288,7 +306,7 @@ final class Voter implements AutoCloseable {
 
             @Override
             public long time() {
-                return now.get();
+                return now.getAsLong();
             }
         };
     }
