@@ -317,6 +317,8 @@ class SegmentRequest:
     encoding_id: the encoding to stay with, zeros = whichever is held.
     head_groups: bit mask, all ones = all.
     budget_nanos: time that the client has left, 0 = none given.
+    stream, need_bytes, want_bytes: number of its stream, 0 = none, and what that needs and wants,
+    counted from its start.
     """
 
     TYPE: ClassVar[int] = 6
@@ -328,8 +330,13 @@ class SegmentRequest:
     with_header: bool = True
     head_groups: int = ALL_HEADS
     budget_nanos: int = 0
+    stream: int = 0
+    need_bytes: int = 0
+    want_bytes: int = 0
 
     def __post_init__(self) -> None:
+        need, want = self.need_bytes, self.want_bytes
+        require(0 <= need <= want < 1 << 63, "need_bytes", need, f"0..want_bytes = {want}")
         require(
             0 <= self.part_from <= self.part_to <= PARTS_MAX,
             "parts",
@@ -340,7 +347,9 @@ class SegmentRequest:
     def to_bytes(self) -> bytes:
         head = struct.pack("<BBI", self.TYPE, VERSION, self.request) + self.key + self.encoding_id
         parts = (self.part_from, self.part_to, self.with_header, 0)
-        return head + struct.pack("<BBBBQQ", *parts, self.head_groups, self.budget_nanos)
+        claim = (self.stream, self.need_bytes, self.want_bytes)
+        limits = (self.head_groups, self.budget_nanos)
+        return head + struct.pack("<BBBBQQIQQ", *parts, *limits, *claim)
 
     @classmethod
     def parse(cls, data: bytes) -> SegmentRequest:
@@ -350,9 +359,9 @@ class SegmentRequest:
         part_from, part_to, header = fields.take("<BBB")
         require(header <= 1, "with_header", header, "0 or 1")
         fields.reserved(1)
-        masks = fields.take("<QQ")
+        rest = fields.take("<QQIQQ")
         fields.end()
-        return cls(request, key, encoding_id, part_from, part_to, header == 1, *masks)
+        return cls(request, key, encoding_id, part_from, part_to, header == 1, *rest)
 
 
 @dataclass(frozen=True)
@@ -390,6 +399,8 @@ class SegmentReply:
     has_header: whether the row begins with the frame's header.
     last: whether it is the last reply to this request.
     first_segment, segments: the whole segments in the row, counted over the directory.
+    bytes_per_second: what the node's link has for this stream now, 0 = unknown.
+    retry_millis: after which a stream that was refused may be let in, 0 = not refused.
     """
 
     TYPE: ClassVar[int] = 8
@@ -401,6 +412,8 @@ class SegmentReply:
     segments: int
     encoding_id: bytes
     message: str = ""
+    bytes_per_second: int = 0
+    retry_millis: int = 0
 
     @classmethod
     def end(
@@ -413,7 +426,8 @@ class SegmentReply:
         flags = self.has_header | self.last << 1
         head = (self.TYPE, VERSION, self.request, self.status, flags, 0)
         fixed = struct.pack("<BBIBBHII", *head, self.first_segment, self.segments)
-        return fixed + self.encoding_id + _string(self.message)
+        share = struct.pack("<QI", self.bytes_per_second, self.retry_millis)
+        return fixed + self.encoding_id + share + _string(self.message)
 
     @classmethod
     def parse(cls, data: bytes) -> SegmentReply:
@@ -424,12 +438,14 @@ class SegmentReply:
         fields.reserved(2)
         first, count = fields.take("<II")
         require(first < 1 << 31 and count < 1 << 31, "segments", f"{first}+{count}", "below 2^31")
-        encoding_id, message = fields.digest(), fields.string()
+        encoding_id = fields.digest()
+        rate, retry = fields.take("<QI")
+        require(rate < 1 << 63 and retry < 1 << 31, "share", f"{rate}, {retry}", "positive")
+        message = fields.string()
         fields.end()
         header, last = bool(flags & 1), bool(flags & 2)
-        return cls(
-            request, SegmentStatus(status), header, last, first, count, encoding_id, message
-        )
+        what = SegmentStatus(status)
+        return cls(request, what, header, last, first, count, encoding_id, message, rate, retry)
 
 
 @dataclass(frozen=True)

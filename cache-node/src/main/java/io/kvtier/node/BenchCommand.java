@@ -32,6 +32,7 @@ import picocli.CommandLine.Option;
             PlacementBenchCommand.class,
             BreakEvenBenchCommand.class,
             StreamBenchCommand.class,
+            TtftBenchCommand.class,
             CommandLine.HelpCommand.class
         })
 final class BenchCommand {

@@ -329,7 +329,8 @@ final class CacheNode implements AutoCloseable {
                 usual.callsMax(),
                 limits.idle(),
                 limits.idle(),
-                usual.bytesPerSecond(),
+                limits.linkBytesPerSecond(),
+                limits.streams(),
                 usual.decodeLimits());
     }
 

@@ -7,6 +7,7 @@ import io.kvtier.codec.plan.PartSet;
 import io.kvtier.codec.plan.Recompute;
 import io.kvtier.codec.wire.ChunkDirectory;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -42,10 +43,13 @@ final class ClusterStream {
     private final Delivery.@Nullable Chunk[] delivered;
     private final Cut[] cuts;
     private final String[] messages;
+    private long startNanos;
     private int streams;
     private long bytes;
     private int admitted;
     private long plannedNanos;
+    private final List<Delivery.Asked> asked = new ArrayList<>();
+    private int retryMillis;
 
     /** A stream to one node. */
     private static final class Run {
@@ -53,6 +57,7 @@ final class ClusterStream {
         final NodeConnection node;
         final List<Integer> indexes;
         Tasks.@Nullable Task task;
+        final long startNanos;
         long heardNanos;
         boolean isHedged;
 
@@ -60,6 +65,7 @@ final class ClusterStream {
             this.number = number;
             this.node = node;
             this.indexes = indexes;
+            this.startNanos = heardNanos;
             this.heardNanos = heardNanos;
         }
     }
@@ -95,6 +101,7 @@ final class ClusterStream {
 
     Delivery run() {
         long start = clock.nanoTime();
+        startNanos = start;
         List<Integer> all = new ArrayList<>();
         for (int i = 0; i < match.chunks().size(); i++) {
             all.add(i);
@@ -197,6 +204,7 @@ final class ClusterStream {
         String message = each.error() == null ? "" : String.valueOf(each.error().getMessage());
         if (brought != null) {
             bytes += brought.bytes();
+            note(run, brought.asked());
             admitted += brought.admitted();
             plannedNanos = Math.max(plannedNanos, brought.plannedNanos());
             cut = brought.end();
@@ -221,6 +229,10 @@ final class ClusterStream {
         if (failed) {
             nodes.failed(run.node);
         }
+        if (brought != null && cut == Cut.OVERLOADED) {
+            retryMillis = Math.max(retryMillis, brought.retryMillis());
+            run.node.suspectFor(TimeUnit.MILLISECONDS.toNanos(brought.retryMillis()));
+        }
         boolean others =
                 failed
                         || cut == Cut.MISS
@@ -232,6 +244,21 @@ final class ClusterStream {
             missing.removeIf(this::isUnderWay);
             open(missing);
         }
+    }
+
+    /** What one of the streams asked for, by the whole stream's clock and indexes. */
+    private void note(Run run, List<Delivery.Asked> requests) {
+        for (Delivery.Asked each : requests) {
+            asked.add(
+                    new Delivery.Asked(
+                            run.startNanos - startNanos + each.nanos(),
+                            run.indexes.get(each.chunk()),
+                            each.partFrom(),
+                            each.partTo(),
+                            each.bytesPerSecond(),
+                            each.plannedBytes()));
+        }
+        asked.sort(Comparator.comparingLong(Delivery.Asked::nanos));
     }
 
     private boolean isUnderWay(int index) {
@@ -330,6 +357,8 @@ final class ClusterStream {
                 clock.nanoTime() - start,
                 bytesPerSecond(),
                 plannedNanos,
-                computeNanos);
+                computeNanos,
+                asked,
+                retryMillis);
     }
 }

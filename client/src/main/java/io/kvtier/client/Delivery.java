@@ -21,6 +21,8 @@ import java.util.List;
  * @param plannedNanos by the first plan, until the request is done: fetched, decoded and, where its
  *     cost is known, the rest computed; 0 = not planned here
  * @param computeNanos what computing everything takes, 0 = unknown
+ * @param asked what was asked for, in that order; empty when the node planned
+ * @param retryMillis after how long a node that refused may have room, 0 = nobody refused
  */
 public record Delivery(
         int hit,
@@ -33,7 +35,9 @@ public record Delivery(
         long elapsedNanos,
         double bytesPerSecond,
         long plannedNanos,
-        long computeNanos) {
+        long computeNanos,
+        List<Asked> asked,
+        int retryMillis) {
     /** Why a chunk, or the prefix, is not what the node holds at best. */
     public enum Cut {
         /** It is. */
@@ -72,9 +76,26 @@ public record Delivery(
      */
     public record Chunk(Digest key, Digest encodingId, PartSet parts, Grade grade, Cut cut) {}
 
-    /** Copies the list. */
+    /**
+     * A request that was sent.
+     *
+     * @param nanos since the stream began
+     * @param chunk index in the match
+     * @param bytesPerSecond estimate of the link then, a lower bound
+     * @param plannedBytes that the plan still wanted then, this request's included
+     */
+    public record Asked(
+            long nanos,
+            int chunk,
+            int partFrom,
+            int partTo,
+            double bytesPerSecond,
+            long plannedBytes) {}
+
+    /** Copies the lists. */
     public Delivery {
         chunks = List.copyOf(chunks);
+        asked = List.copyOf(asked);
     }
 
     /** Chunks delivered. */

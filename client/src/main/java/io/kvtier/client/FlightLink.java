@@ -71,6 +71,11 @@ final class FlightLink implements SegmentLink {
     }
 
     @Override
+    public int nextStream() {
+        return numbers.incrementAndGet();
+    }
+
+    @Override
     public int register(Listener listener) {
         int number = numbers.incrementAndGet();
         listeners.put(number, listener);

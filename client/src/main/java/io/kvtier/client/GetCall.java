@@ -139,6 +139,8 @@ final class GetCall {
                 elapsedNanos,
                 estimator.bytesPerSecond(),
                 0,
+                0,
+                List.of(),
                 0);
     }
 }

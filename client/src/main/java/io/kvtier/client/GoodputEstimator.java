@@ -21,6 +21,10 @@ public final class GoodputEstimator {
     private static final long LAST_SAMPLE_BYTES = 16 << 10;
     private static final long SILENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
     private static final double GAIN = 0.25;
+
+    /** A longer sample counts as several: on a slow link one large reply may take a second. */
+    private static final long SPAN_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+
     private static final long WINDOW_BYTES_MIN = 64 << 10;
     private static final long WINDOW_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
     private static final long PIPE_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
@@ -140,8 +144,14 @@ public final class GoodputEstimator {
         return isSilent(nowNanos) ? 0 : (long) trip + reply;
     }
 
+    /** What so many samples in a row of one rate come to. */
+    private static double gain(double ofOne, double samples) {
+        return 1 - Math.pow(1 - ofOne, samples);
+    }
+
     private void sample() {
         double rate = sampleBytes * 1e9 / Math.max(1, sampleNanos);
+        double spans = Math.max(1, (double) sampleNanos / SPAN_NANOS);
         sampleBytes = 0;
         sampleNanos = 0;
         if (!measured) {
@@ -150,9 +160,10 @@ public final class GoodputEstimator {
             deviation = rate / 4;
             return;
         }
-        double gain = rate < bytesPerSecond() ? 2 * GAIN : GAIN;
+        double gain = gain(rate < bytesPerSecond() ? 2 * GAIN : GAIN, spans);
         // Only what falls short makes a lower bound uncertain; a link that speeds up does not.
-        deviation += GAIN * (2 * Math.max(0, mean - rate) - deviation);
+        deviation += gain(GAIN, spans) * (2 * Math.max(0, mean - rate) - deviation);
         mean += gain * (rate - mean);
+        deviation = Math.min(deviation, mean);
     }
 }

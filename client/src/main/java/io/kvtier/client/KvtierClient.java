@@ -257,7 +257,8 @@ public final class KvtierClient implements AutoCloseable {
         GoodputEstimator estimator = node.estimator();
         if (match.isMiss()) {
             double rate = estimator.bytesPerSecond();
-            return new Delivery(0, 0, 0, List.of(), Delivery.Cut.NONE, "", 0, 0, rate, 0, 0);
+            return new Delivery(
+                    0, 0, 0, List.of(), Delivery.Cut.NONE, "", 0, 0, rate, 0, 0, List.of(), 0);
         }
         GetTicket ticket =
                 new GetTicket(

@@ -26,6 +26,9 @@ interface SegmentLink extends AutoCloseable {
     /** A new number, whose replies go to the listener until {@link #forget}. */
     int register(Listener listener);
 
+    /** A number for one more stream on this exchange. */
+    int nextStream();
+
     /** Sends a request whose number was registered. */
     void send(SegmentRequest request, Deadline deadline);
 

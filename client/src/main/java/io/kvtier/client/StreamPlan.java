@@ -9,6 +9,7 @@ import io.kvtier.codec.plan.PlannedChunk;
 import io.kvtier.codec.plan.Planner;
 import io.kvtier.codec.plan.Recompute;
 import io.kvtier.codec.wire.ChunkDirectory;
+import io.kvtier.codec.wire.StreamClaim;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -78,6 +79,36 @@ public final class StreamPlan {
     /** Makes the next call plan anew. */
     public void invalidate() {
         plan = null;
+    }
+
+    /** Bytes that the last plan wants of what was not asked for. */
+    public long bytesWanted(List<StreamedChunk> open) {
+        Plan last = plan;
+        long bytes = 0;
+        int count = last == null ? 0 : Math.min(open.size(), last.grades().size());
+        for (int i = 0; last != null && i < count; i++) {
+            bytes += open.get(i).granted().bytes(last.grades().get(i));
+        }
+        return bytes;
+    }
+
+    /**
+     * What a stream needs and wants by the last plan: what it asked for so far, and what is missing
+     * of the chunks that the plan asks for.
+     */
+    public StreamClaim claim(int stream, long askedBytes, List<StreamedChunk> open) {
+        Plan last = plan;
+        long need = askedBytes;
+        long want = askedBytes;
+        int count = last == null ? 0 : Math.min(open.size(), last.grades().size());
+        for (int i = 0; last != null && i < count; i++) {
+            if (!last.grades().get(i).equals(Grade.NOTHING)) {
+                long base = open.get(i).granted().bytes(Grade.BASE);
+                need += base;
+                want += Math.max(base, open.get(i).bytesNotAskedFor());
+            }
+        }
+        return new StreamClaim(stream, need, want);
     }
 
     /** Whether the last call planned anew. */

@@ -4,11 +4,13 @@ import io.kvtier.client.Delivery.Cut;
 import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.error.KvtierException;
+import io.kvtier.codec.error.OverloadedException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.plan.PartSet;
 import io.kvtier.codec.plan.Plan;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentRequest;
+import io.kvtier.codec.wire.StreamClaim;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -38,6 +40,11 @@ final class StreamSession implements SegmentLink.Listener {
     private final PendingRequests pending;
     private final Tasks.Mailbox<Event> events;
     private @Nullable SegmentLink link;
+    private int streamNumber;
+    private long askedBytes;
+    private final List<Delivery.Asked> asked = new ArrayList<>();
+    private long startNanos;
+    private int retryMillis;
     private int reconnects;
     private int from;
     private int to;
@@ -84,7 +91,7 @@ final class StreamSession implements SegmentLink.Listener {
 
     /** Streams until all that the plan wants is there, or the deadline. */
     Delivery run() {
-        long start = clock.nanoTime();
+        startNanos = clock.nanoTime();
         try {
             Plan first = currentPlan();
             long computeNanos = plan.computeNanos();
@@ -94,7 +101,7 @@ final class StreamSession implements SegmentLink.Listener {
                     handle(event);
                 }
             }
-            return delivery(first, computeNanos, clock.nanoTime() - start);
+            return delivery(first, computeNanos, clock.nanoTime() - startNanos);
         } finally {
             pending.clear().forEach(this::cancel);
             drain();
@@ -150,6 +157,7 @@ final class StreamSession implements SegmentLink.Listener {
     private void takeBack(int number) {
         PendingRequests.Pending request = pending.get(number);
         chunks.get(request.chunk()).takeBack(request.partFrom(), request.partTo());
+        askedBytes -= request.bytes();
         pending.retract(number);
         retract(number);
     }
@@ -184,6 +192,7 @@ final class StreamSession implements SegmentLink.Listener {
                         number,
                         new PendingRequests.Pending(
                                 ask.chunk(), ask.partFrom(), ask.partTo(), ask.bytes()));
+                StreamClaim claim = claim(ask, chunk);
                 chunk.request(ask.partFrom(), ask.partTo());
                 current.send(
                         new SegmentRequest(
@@ -194,7 +203,8 @@ final class StreamSession implements SegmentLink.Listener {
                                 ask.partTo(),
                                 ask.partFrom() == 0,
                                 SegmentRequest.ALL_HEADS,
-                                deadline.nanosLeft()),
+                                deadline.nanosLeft(),
+                                claim),
                         deadline);
                 return true;
             } catch (KvtierException e) {
@@ -205,11 +215,30 @@ final class StreamSession implements SegmentLink.Listener {
         }
     }
 
+    /** Notes a request; its claim is by the plan, which does not count it as asked for yet. */
+    private StreamClaim claim(StreamPace.Move.Ask ask, ChunkIntake chunk) {
+        List<StreamedChunk> open = streamed();
+        StreamClaim out = plan.claim(streamNumber, askedBytes, open);
+        long now = clock.nanoTime();
+        asked.add(
+                new Delivery.Asked(
+                        now - startNanos,
+                        ask.chunk(),
+                        ask.partFrom(),
+                        ask.partTo(),
+                        estimator.bytesPerSecond(now),
+                        plan.bytesWanted(open)));
+        askedBytes += ask.bytes() + (ask.partFrom() == 0 ? chunk.directory().headerBytes() : 0);
+        return out;
+    }
+
     private SegmentLink connected() {
         SegmentLink current = link;
         if (current == null) {
             current = links.apply(deadline);
             link = current;
+            streamNumber = current.nextStream();
+            askedBytes = 0;
         }
         return current;
     }
@@ -220,6 +249,11 @@ final class StreamSession implements SegmentLink.Listener {
         List<Integer> _ = pending.clear();
         chunks.forEach(ChunkIntake::forgetRequests);
         plan.invalidate();
+        if (error instanceof OverloadedException refusal) {
+            refused(Math.clamp(refusal.retryAfter().toMillis(), 1, Integer.MAX_VALUE));
+            endAt(firstUnusable(), Cut.OVERLOADED, String.valueOf(error.getMessage()));
+            return false;
+        }
         if (reconnects++ < options.reconnectsMax() && !deadline.isOver()) {
             return true;
         }
@@ -227,6 +261,10 @@ final class StreamSession implements SegmentLink.Listener {
         endAt(firstUnusable(), reason, String.valueOf(error.getMessage()));
         chunks.forEach(chunk -> chunk.cut(reason));
         return false;
+    }
+
+    private void refused(int millis) {
+        retryMillis = Math.max(retryMillis, millis);
     }
 
     private @Nullable Event poll() {
@@ -256,6 +294,7 @@ final class StreamSession implements SegmentLink.Listener {
     private void handle(SegmentReply reply, Payload payload) {
         long size = payload.bytes().byteSize();
         bytes += size;
+        estimator.hint(reply.bytesPerSecond());
         boolean awaited = pending.isAwaited(reply.request());
         Optional<PendingRequests.Pending> of = pending.arrived(reply.request(), size, reply.last());
         // Of a request that was taken back, what comes all the same is as good.
@@ -268,7 +307,10 @@ final class StreamSession implements SegmentLink.Listener {
             case OTHER_ENCODING -> restart(request.chunk(), reply.encodingId(), reply.message());
             case MISS -> endAt(request.chunk(), Cut.MISS, reply.message());
             case BAD_REQUEST -> stop(request, Cut.NOT_HELD, reply.message());
-            case OVERLOADED -> stop(request, Cut.OVERLOADED, reply.message());
+            case OVERLOADED -> {
+                refused(reply.retryMillis());
+                stop(request, Cut.OVERLOADED, reply.message());
+            }
             case CANCELLED -> stop(request, Cut.DEADLINE, reply.message());
         }
     }
@@ -403,7 +445,9 @@ final class StreamSession implements SegmentLink.Listener {
                 elapsedNanos,
                 estimator.bytesPerSecond(clock.nanoTime()),
                 first.nanos(),
-                computeNanos);
+                computeNanos,
+                asked,
+                retryMillis);
     }
 
     /** How many open chunks were asked for, in sending order. */

@@ -22,6 +22,15 @@ public record StreamedChunk(
         return new PlannedChunk(directory, held.grade(directory), importance);
     }
 
+    /** Bytes of the parts that are held and were not asked for. */
+    long bytesNotAskedFor() {
+        long bytes = requested.equals(PartSet.NONE) ? directory.headerBytes() : 0;
+        for (int part = 0; part < directory.partsHeld(); part++) {
+            bytes += requested.has(part) ? 0 : directory.parts().get(part).bytes();
+        }
+        return bytes;
+    }
+
     /** The chunk with what is here. */
     PlannedChunk here() {
         return new PlannedChunk(directory, arrived.grade(directory), importance);

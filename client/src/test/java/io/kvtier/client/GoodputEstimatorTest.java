@@ -58,6 +58,17 @@ class GoodputEstimatorTest {
     }
 
     @Test
+    void longReply_afterACollapse_countsByItsTime() {
+        deliver(25e6, 200, 0);
+        estimator.sent(now);
+        now += 750 * MILLI;
+        estimator.arrived(750_000, now);
+        estimator.ended();
+        assertThat(estimator.bytesPerSecond()).isLessThan(1.3e6);
+        assertThat(estimator.expectedBytesPerSecond(now)).isLessThan(1.3e6);
+    }
+
+    @Test
     void pipe_coversARoundTripAndTheReplyThatIsOnItsWay() {
         estimator.roundTrip(40 * MILLI);
         deliver(5e6, 100, 40 * MILLI);

@@ -350,6 +350,11 @@ final class VirtualCluster {
         }
 
         @Override
+        public int nextStream() {
+            return ++numbers;
+        }
+
+        @Override
         public void send(SegmentRequest request, Deadline deadline) {
             if (failure != null) {
                 throw failure;
@@ -431,6 +436,8 @@ final class VirtualCluster {
                             first,
                             count,
                             header.encodingId(),
+                            0,
+                            0,
                             "");
             MemorySegment wire = MemorySegment.ofArray(onTheWire(bytes));
             back(request.request(), listener -> listener.reply(reply, new Payload(wire, () -> {})));

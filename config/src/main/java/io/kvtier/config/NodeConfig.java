@@ -147,6 +147,8 @@ public record NodeConfig(
      * @param deadline of a call that names none
      * @param idle after which a silent stream is cut
      * @param tickets what lookups protect
+     * @param streams most exchanges and gets at once, all clients together
+     * @param linkBytesPerSecond rate of the outgoing link, which streams share by it; 0 = not known
      */
     public record Limits(
             long messageBytes,
@@ -154,7 +156,9 @@ public record NodeConfig(
             long streamBytes,
             Duration deadline,
             Duration idle,
-            Tickets tickets) {
+            Tickets tickets,
+            int streams,
+            long linkBytesPerSecond) {
         /** Checks that they fit each other. */
         public Limits {
             check(
@@ -174,6 +178,12 @@ public record NodeConfig(
                     "at least streamBytes = " + streamBytes);
             check(deadline.toMillis() >= 1, "deadline", deadline, "at least 1ms");
             check(idle.toMillis() >= 100, "idle", idle, "at least 100ms");
+            check(streams >= 1, "streams", streams, "at least 1");
+            check(
+                    linkBytesPerSecond == 0 || linkBytesPerSecond >= 1 << 10,
+                    "linkBytesPerSecond",
+                    linkBytesPerSecond,
+                    "0 (not known) or at least 1KiB");
         }
     }
 
@@ -256,7 +266,9 @@ public record NodeConfig(
                         256 * MIB,
                         Duration.ofSeconds(2),
                         Duration.ofSeconds(30),
-                        Tickets.defaults()),
+                        Tickets.defaults(),
+                        1024,
+                        0),
                 ClusterConfig.defaults(),
                 Security.none(),
                 new Admin("127.0.0.1", 0));

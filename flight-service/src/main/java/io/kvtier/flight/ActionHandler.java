@@ -105,7 +105,7 @@ final class ActionHandler {
                 .protect(
                         connection,
                         command.keys().subList(0, held.size()).stream().map(keys::toRead).toList());
-        return new LookupReply(node.options().bytesPerSecond(), held).toBytes();
+        return new LookupReply(node.link().offerBytesPerSecond(), held).toBytes();
     }
 
     private byte[] retain(RetentionCommand command) {

@@ -2,6 +2,7 @@ package io.kvtier.flight;
 
 import io.grpc.netty.NettyServerBuilder;
 import io.kvtier.codec.error.UnavailableException;
+import io.kvtier.flight.share.LinkBroker;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.NanoClock;
@@ -64,6 +65,7 @@ public final class FlightNode implements AutoCloseable {
                         parts.times(),
                         memory,
                         new InFlightBudget(options.inFlightBytesMax()),
+                        new LinkBroker(options.bytesPerSecond(), options.streamsMax(), clock),
                         new StreamWatch(clock, memory::sweep),
                         executor,
                         clock,

@@ -19,7 +19,8 @@ import java.time.Duration;
  * @param callsMax calls of one connection at once
  * @param idle a stream whose client says nothing for so long is cut
  * @param stall a stream whose client reads nothing for so long is cut
- * @param bytesPerSecond what lookups answer as the node's hint, 0 = unknown
+ * @param bytesPerSecond of the link that streams share, and of which readers are told; 0 = unknown
+ * @param streamsMax exchanges and gets at once, all clients together
  * @param decodeLimits what is believed of frames
  */
 public record FlightOptions(
@@ -35,6 +36,7 @@ public record FlightOptions(
         Duration idle,
         Duration stall,
         long bytesPerSecond,
+        int streamsMax,
         DecodeLimits decodeLimits) {
     /** Checks ranges. */
     public FlightOptions {
@@ -51,6 +53,7 @@ public record FlightOptions(
         check(requestsMax >= 1 && callsMax >= 1, "requestsMax, callsMax", requestsMax, "1 or more");
         check(idle.isPositive() && stall.isPositive(), "idle, stall", idle, "positive");
         check(bytesPerSecond >= 0, "bytesPerSecond", bytesPerSecond, "0 or more");
+        check(streamsMax >= 1, "streamsMax", streamsMax, "1 or more");
     }
 
     /** Loopback with the usual limits. */
@@ -68,6 +71,7 @@ public record FlightOptions(
                 Duration.ofMinutes(5),
                 Duration.ofSeconds(30),
                 0,
+                1024,
                 DecodeLimits.defaults());
     }
 
@@ -86,6 +90,7 @@ public record FlightOptions(
                 idle,
                 stall,
                 bytesPerSecond,
+                streamsMax,
                 decodeLimits);
     }
 
@@ -104,6 +109,7 @@ public record FlightOptions(
                 newIdle,
                 newStall,
                 bytesPerSecond,
+                streamsMax,
                 decodeLimits);
     }
 
@@ -122,6 +128,7 @@ public record FlightOptions(
                 idle,
                 stall,
                 bytesPerSecond,
+                streamsMax,
                 decodeLimits);
     }
 
@@ -140,11 +147,12 @@ public record FlightOptions(
                 idle,
                 stall,
                 bytesPerSecond,
+                streamsMax,
                 decodeLimits);
     }
 
-    /** The same with another hint of the link's rate. */
-    public FlightOptions withBytesPerSecond(long newBytesPerSecond) {
+    /** The same with a link of another rate, for at most so many streams. */
+    public FlightOptions withLink(long newBytesPerSecond, int newStreamsMax) {
         return new FlightOptions(
                 host,
                 port,
@@ -158,6 +166,7 @@ public record FlightOptions(
                 idle,
                 stall,
                 newBytesPerSecond,
+                newStreamsMax,
                 decodeLimits);
     }
 }

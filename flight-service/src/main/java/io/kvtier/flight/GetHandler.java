@@ -1,5 +1,6 @@
 package io.kvtier.flight;
 
+import io.kvtier.codec.error.OverloadedException;
 import io.kvtier.codec.frame.FrameHeader;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.plan.Grade;
@@ -15,12 +16,15 @@ import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentReply.Status;
 import io.kvtier.codec.wire.SegmentRequest;
+import io.kvtier.codec.wire.StreamClaim;
+import io.kvtier.flight.share.LinkShare;
 import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.StoredChunk;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Streams a prefix to a client that leaves the planning to the node: the plan is made anew before
@@ -29,23 +33,35 @@ import java.util.Optional;
 final class GetHandler {
     private static final double COLD_BYTES_PER_SECOND = 8e6;
     private static final long ROUND_TRIP_NANOS = 1_000_000;
+    private static final long NANOS_MAX = TimeUnit.HOURS.toNanos(1);
+    private static final long NO_DEADLINE_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+    /** The only stream of its call. */
+    private static final int STREAM = 1;
 
     private final NodeContext node;
     private final TenantKeys keys;
     private final Tenant tenant;
     private final GetTicket ticket;
     private final ReplyWriter writer;
+    private final LinkShare share;
     private final long startNanos;
     private final List<ChunkDirectory> chunks = new ArrayList<>();
     private final List<PartSet> sent;
     private long sentBytes;
 
-    GetHandler(NodeContext node, Tenant tenant, GetTicket ticket, ReplyWriter writer) {
+    GetHandler(
+            NodeContext node,
+            Tenant tenant,
+            GetTicket ticket,
+            ReplyWriter writer,
+            LinkShare share) {
         this.node = node;
         this.tenant = tenant;
         this.keys = new TenantKeys(node.store(), tenant);
         this.ticket = ticket;
         this.writer = writer;
+        this.share = share;
         this.startNanos = node.clock().nanoTime();
         lookup();
         this.sent = new ArrayList<>(Collections.nCopies(chunks.size(), PartSet.NONE));
@@ -53,6 +69,11 @@ final class GetHandler {
 
     /** Sends until nothing is worth sending, the time is over, or the client is gone. */
     void run() throws InterruptedException {
+        share.claim(claim(), startNanos + nanosMax())
+                .ifPresent(
+                        after -> {
+                            throw new OverloadedException("the link is promised to others", after);
+                        });
         Optional<SendOrder.Item> next = next();
         while (next.isPresent() && !writer.isCancelled() && send(next.get())) {
             next = next();
@@ -61,6 +82,23 @@ final class GetHandler {
         if (missed < ticket.keys().size()) {
             writer.end(SegmentReply.end(missed, Status.MISS, Digest.ZERO, "not held from here on"));
         }
+    }
+
+    private StreamClaim claim() {
+        long need = 0;
+        long want = 0;
+        for (ChunkDirectory chunk : chunks) {
+            PlannedChunk fresh = PlannedChunk.fresh(chunk, Importance.FAR);
+            need += fresh.bytes(Grade.BASE);
+            want += chunk.headerBytes() + new SendOrder.Item(0, 0, chunk.partsHeld()).bytes(chunk);
+        }
+        return new StreamClaim(STREAM, need, Math.max(need, want));
+    }
+
+    private long nanosMax() {
+        return ticket.deadlineNanos() > 0
+                ? Math.min(ticket.deadlineNanos(), NANOS_MAX)
+                : NO_DEADLINE_NANOS;
     }
 
     private void lookup() {
@@ -113,7 +151,7 @@ final class GetHandler {
     /** The client's word first; what was really sent counts once there is enough of it. */
     private double bytesPerSecond() {
         double told = ticket.bytesPerSecond();
-        told = told > 0 ? told : node.options().bytesPerSecond();
+        told = told > 0 ? told : share.bytesPerSecond();
         told = told > 0 ? told : COLD_BYTES_PER_SECOND;
         long elapsed = node.clock().nanoTime() - startNanos;
         double measured = sentBytes * 1e9 / Math.max(1, elapsed);
@@ -147,6 +185,7 @@ final class GetHandler {
                             node.options().sliceBytes());
             for (FrameSlice slice : slices) {
                 boolean last = slice.equals(slices.getLast());
+                share.take(STREAM, slice.bytes());
                 writer.data(reply(item.chunk(), slice, header, last), chunk.blob(), slice);
                 node.meter().sends(tenant, ticket.namespace(), header, slice);
                 sentBytes += slice.bytes();
@@ -156,8 +195,7 @@ final class GetHandler {
         }
     }
 
-    private static SegmentReply reply(
-            int chunk, FrameSlice slice, FrameHeader header, boolean last) {
+    private SegmentReply reply(int chunk, FrameSlice slice, FrameHeader header, boolean last) {
         return new SegmentReply(
                 chunk,
                 Status.DATA,
@@ -166,6 +204,8 @@ final class GetHandler {
                 slice.firstSegment(),
                 slice.segments(),
                 header.encodingId(),
+                share.bytesPerSecond(),
+                0,
                 "");
     }
 }

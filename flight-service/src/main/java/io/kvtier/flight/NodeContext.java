@@ -1,5 +1,6 @@
 package io.kvtier.flight;
 
+import io.kvtier.flight.share.LinkBroker;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.NanoClock;
@@ -17,6 +18,7 @@ record NodeContext(
         TimesToLive times,
         CallMemory memory,
         InFlightBudget budget,
+        LinkBroker link,
         StreamWatch watch,
         ExecutorService executor,
         NanoClock clock,

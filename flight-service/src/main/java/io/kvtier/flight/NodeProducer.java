@@ -5,6 +5,7 @@ import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.wire.GetTicket;
 import io.kvtier.codec.wire.StreamCommand;
 import io.kvtier.codec.wire.StreamRequest;
+import io.kvtier.flight.share.LinkShare;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
@@ -83,7 +84,9 @@ final class NodeProducer extends NoOpFlightProducer {
                                 reset,
                                 () -> {},
                                 writer -> {
-                                    new GetHandler(node, tenant, parsed, writer).run();
+                                    try (LinkShare share = node.link().open()) {
+                                        new GetHandler(node, tenant, parsed, writer, share).run();
+                                    }
                                 });
                     } catch (RuntimeException e) {
                         listener.error(ErrorStatus.of(e));
@@ -115,11 +118,13 @@ final class NodeProducer extends NoOpFlightProducer {
                                 () -> endReading(watched, readingEnded),
                                 writer -> {
                                     Digest namespace = command.namespace();
-                                    try (ServiceMeter.Running meter =
-                                            node.meter().running(tenant, namespace, queue)) {
+                                    try (LinkShare share = node.link().open();
+                                            ServiceMeter.Running meter =
+                                                    node.meter()
+                                                            .running(tenant, namespace, queue)) {
                                         new SegmentStream(
                                                         node, tenant, namespace, queue, writer,
-                                                        meter)
+                                                        share, meter)
                                                 .run(watched);
                                     }
                                 });

@@ -15,6 +15,11 @@ import org.jspecify.annotations.Nullable;
 
 /** Requests of one stream that wait for their answer, first come, first served. */
 final class RequestQueue {
+    private static final long BUDGET_NANOS_MAX = Duration.ofHours(1).toNanos();
+
+    /** What counts for a client that names no time. */
+    private static final long NO_BUDGET_NANOS = Duration.ofSeconds(10).toNanos();
+
     private final int requestsMax;
     private final NanoClock clock;
     private final ReentrantLock lock = new ReentrantLock();
@@ -41,6 +46,12 @@ final class RequestQueue {
 
         long sinceNanos() {
             return sinceNanos;
+        }
+
+        /** When its client's time is over, by the queue's clock. */
+        long deadlineNanos() {
+            long budget = request.budgetNanos();
+            return sinceNanos + (budget > 0 ? Math.min(budget, BUDGET_NANOS_MAX) : NO_BUDGET_NANOS);
         }
     }
 

@@ -6,19 +6,25 @@ import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentReply.Status;
 import io.kvtier.codec.wire.SegmentRequest;
 import io.kvtier.flight.Series.Answered;
+import io.kvtier.flight.share.LinkShare;
 import io.kvtier.storage.OverloadedException;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoredChunk;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
 /** Answers the segment requests of one exchange, in the order in which they came. */
 final class SegmentStream {
+    private static final int SHARED_SLICE_BYTES_MIN = 32 << 10;
+    private static final int SHARED_SLICES_PER_SECOND = 50;
+
     private final NodeContext node;
     private final TenantKeys keys;
     private final Digest namespace;
     private final RequestQueue queue;
     private final ReplyWriter writer;
+    private final LinkShare share;
     private final UsedChain chain;
     private final ServiceMeter.Running meter;
 
@@ -28,6 +34,7 @@ final class SegmentStream {
             Digest namespace,
             RequestQueue queue,
             ReplyWriter writer,
+            LinkShare share,
             ServiceMeter.Running meter) {
         this.node = node;
         this.meter = meter;
@@ -35,6 +42,7 @@ final class SegmentStream {
         this.namespace = namespace;
         this.queue = queue;
         this.writer = writer;
+        this.share = share;
         this.chain = new UsedChain(node.store());
     }
 
@@ -59,6 +67,11 @@ final class SegmentStream {
             end(waiting, Status.CANCELLED, request.encodingId(), dropped.get());
             return;
         }
+        Optional<Duration> refused = share.claim(request.claim(), waiting.deadlineNanos());
+        if (refused.isPresent()) {
+            refuse(waiting, refused.get(), "the link is promised to others");
+            return;
+        }
         StoreKey key = keys.toRead(request.key());
         try (StoredChunk chunk = node.store().open(key).orElse(null)) {
             if (chunk == null || HeldFrame.directory(chunk.meta(), namespace).isEmpty()) {
@@ -68,7 +81,7 @@ final class SegmentStream {
             chain.add(key);
             send(waiting, chunk);
         } catch (OverloadedException e) {
-            end(waiting, Status.OVERLOADED, request.encodingId(), String.valueOf(e.getMessage()));
+            refuse(waiting, e.retryAfter(), String.valueOf(e.getMessage()));
         }
     }
 
@@ -100,7 +113,7 @@ final class SegmentStream {
                         request.partTo(),
                         request.withHeader(),
                         request.headGroups(),
-                        node.options().sliceBytes());
+                        sliceBytes());
         if (slices.isEmpty()) {
             end(waiting, Status.BAD_REQUEST, held, "the request names no bytes");
             return;
@@ -112,6 +125,7 @@ final class SegmentStream {
                 return;
             }
             FrameSlice slice = slices.get(i);
+            share.take(request.claim().stream(), slice.bytes());
             writer.data(reply(request, slice, held, i == slices.size() - 1), chunk.blob(), slice);
             meter.sends(header, slice);
         }
@@ -134,7 +148,24 @@ final class SegmentStream {
         writer.end(SegmentReply.end(request.request(), status, encodingId, message));
     }
 
-    private static SegmentReply reply(
+    private void refuse(RequestQueue.Waiting waiting, Duration after, String message)
+            throws InterruptedException {
+        SegmentRequest request = waiting.request();
+        meter.ends(waiting, Answered.OVERLOADED);
+        int millis = Math.clamp(after.toMillis(), 1, Integer.MAX_VALUE);
+        writer.end(
+                SegmentReply.overloaded(request.request(), request.encodingId(), millis, message));
+    }
+
+    /** About so many bytes go into one reply: where the link is shared, little of its time. */
+    private int sliceBytes() {
+        int most = node.options().sliceBytes();
+        long rate = share.bytesPerSecond();
+        int least = Math.min(SHARED_SLICE_BYTES_MIN, most);
+        return rate == 0 ? most : Math.clamp(rate / SHARED_SLICES_PER_SECOND, least, most);
+    }
+
+    private SegmentReply reply(
             SegmentRequest request, FrameSlice slice, Digest encodingId, boolean last) {
         return new SegmentReply(
                 request.request(),
@@ -144,6 +175,8 @@ final class SegmentStream {
                 slice.firstSegment(),
                 slice.segments(),
                 encodingId,
+                share.bytesPerSecond(),
+                0,
                 "");
     }
 }

@@ -7,6 +7,8 @@ import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentReply.Status;
 import io.kvtier.codec.wire.SegmentRequest;
+import io.kvtier.flight.share.LinkBroker;
+import io.kvtier.flight.share.LinkShare;
 import io.kvtier.storage.NanoClock;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -146,6 +148,7 @@ class SegmentSwitchTest {
                             TimesToLive.NONE,
                             memory,
                             budget,
+                            new LinkBroker(0, 8, clock),
                             watch,
                             executor,
                             clock,
@@ -158,9 +161,17 @@ class SegmentSwitchTest {
             try (ReplyWriter writer =
                             new ReplyWriter(
                                     listener, memory, budget, 1_000_000_000L, () -> {}, () -> {});
+                    LinkShare share = context.link().open();
                     ServiceMeter.Running meter =
                             context.meter().running(Tenant.NONE, namespace.digest(), queue)) {
-                new SegmentStream(context, Tenant.NONE, namespace.digest(), queue, writer, meter)
+                new SegmentStream(
+                                context,
+                                Tenant.NONE,
+                                namespace.digest(),
+                                queue,
+                                writer,
+                                share,
+                                meter)
                         .run(watched);
             }
             assertThat(budget.bytes()).isZero();

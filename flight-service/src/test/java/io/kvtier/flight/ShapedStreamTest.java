@@ -9,11 +9,15 @@ import io.kvtier.client.KvtierClient;
 import io.kvtier.client.Match;
 import io.kvtier.client.StreamOptions;
 import io.kvtier.client.link.ThrottlingProxy;
+import io.kvtier.codec.identity.Namespace;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -122,6 +126,68 @@ class ShapedStreamTest {
         delivery.chunks().forEach(chunk -> cuts.add(chunk.cut()));
         cuts.add(delivery.end());
         assertThat(cuts).containsAnyOf(Cut.DEADLINE, Cut.LINK);
+    }
+
+    /**
+     * At its start the stream plans to bring everything, 24 MB in a second; when the link has
+     * collapsed, the 4.8 MB of bases that are missing take most of the time.
+     */
+    @Test
+    void open_linkCollapses_plansForTheNewLinkHalfASecondLater() {
+        Namespace namespace = TestFrames.namespace(1);
+        int[] tokens = TestFrames.tokens(CHUNKS);
+        List<byte[]> large =
+                TestFrames.frames(namespace, tokens, 1, 375_000).stream()
+                        .map(frame -> TestFrames.cut(frame, 2))
+                        .toList();
+        long total = large.stream().mapToLong(frame -> frame.length).sum();
+        Duration deadline = Duration.ofMillis(6_500);
+        double collapsed = 8e6 / 8;
+        try (TestNode node = new TestNode(folder);
+                ThrottlingProxy proxy =
+                        ThrottlingProxy.start(node.node.port(), 200, Duration.ZERO)) {
+            node.replace(large);
+            KvtierClient client = node.client(proxy.port(), ClientOptions.defaults());
+            Match match = client.match(namespace, tokens, client.within(PATIENCE));
+            AtomicLong collapse = new AtomicLong();
+            RecordingSink sink =
+                    counting(
+                            bytes -> {
+                                if (bytes > 0.3 * total && collapse.get() == 0) {
+                                    proxy.rate(8);
+                                    collapse.set(System.nanoTime());
+                                }
+                            });
+            long start = System.nanoTime();
+            Delivery delivery =
+                    client.open(match, client.within(deadline), StreamOptions.defaults(), sink);
+            proxy.rate(0);
+            sink.assertSound(delivery, List.of(large));
+            assertThat(delivery.bytes()).isLessThan(total);
+            // The stream's own clock began a little later than this one, so this is late enough.
+            long settled = collapse.get() - start + 500_000_000;
+            List<Delivery.Asked> later =
+                    delivery.asked().stream().filter(each -> each.nanos() > settled).toList();
+            assertThat(later).isNotEmpty();
+            Set<Integer> bases = new HashSet<>();
+            delivery.asked().stream()
+                    .filter(each -> each.nanos() <= settled && each.partFrom() == 0)
+                    .forEach(each -> bases.add(each.chunk()));
+            for (Delivery.Asked each : later) {
+                // The lower level first: nothing is refined while a chunk was not asked for.
+                boolean base = each.partFrom() == 0;
+                assertThat(base || bases.size() == CHUNKS).as("%s", each).isTrue();
+                bases.add(each.chunk());
+                double left = (deadline.toNanos() - each.nanos()) / 1e9;
+                assertThat(each.plannedBytes() / Math.max(left, 0.1))
+                        .as("bytes a second that the plan counts on, %s", each)
+                        .isLessThan(1.3 * collapsed);
+            }
+            Delivery.Asked before = delivery.asked().get(delivery.asked().size() / 8);
+            assertThat(before.nanos()).isLessThan(settled);
+            double planned = before.plannedBytes() / (deadline.toNanos() / 1e9);
+            assertThat(planned).isGreaterThan(1.3 * collapsed);
+        }
     }
 
     @Test

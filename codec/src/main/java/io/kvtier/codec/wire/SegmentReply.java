@@ -14,6 +14,8 @@ import java.nio.ByteBuffer;
  * @param firstSegment index in the directory of the first segment in the row
  * @param segments how many whole segments follow each other in the row
  * @param encodingId of the encoding that they belong to
+ * @param bytesPerSecond what the node's link has for this stream now, 0 = unknown
+ * @param retryMillis after which a stream that was refused may be let in, 0 = not refused
  * @param message why, in words, when the status is not DATA
  */
 public record SegmentReply(
@@ -24,6 +26,8 @@ public record SegmentReply(
         int firstSegment,
         int segments,
         Digest encodingId,
+        long bytesPerSecond,
+        int retryMillis,
         String message) {
     static final int TYPE = 8;
 
@@ -40,19 +44,33 @@ public record SegmentReply(
         CANCELLED
     }
 
+    /** Checks ranges. */
+    public SegmentReply {
+        check(bytesPerSecond >= 0, "bytesPerSecond", bytesPerSecond, "0 or more");
+        check(retryMillis >= 0, "retryMillis", retryMillis, "0 or more");
+    }
+
     /** A reply without bytes, which ends its request. */
     public static SegmentReply end(int request, Status status, Digest encodingId, String message) {
-        return new SegmentReply(request, status, false, true, 0, 0, encodingId, message);
+        return new SegmentReply(request, status, false, true, 0, 0, encodingId, 0, 0, message);
+    }
+
+    /** A refusal for lack of room, which ends its request. */
+    public static SegmentReply overloaded(
+            int request, Digest encodingId, int retryMillis, String message) {
+        return new SegmentReply(
+                request, Status.OVERLOADED, false, true, 0, 0, encodingId, 0, retryMillis, message);
     }
 
     /** Bytes of the reply. */
     public byte[] toBytes() {
         byte[] text = Wire.utf8(message);
-        ByteBuffer out = Wire.begin(TYPE, 18 + Digest.BYTES + text.length);
+        ByteBuffer out = Wire.begin(TYPE, 30 + Digest.BYTES + text.length);
         out.putInt(request).put((byte) status.ordinal());
         out.put((byte) ((hasHeader ? 1 : 0) | (last ? 2 : 0))).putShort((short) 0);
         out.putInt(firstSegment).putInt(segments);
         encodingId.write(out);
+        out.putLong(bytesPerSecond).putInt(retryMillis);
         Wire.writeString(out, text);
         return out.array();
     }
@@ -81,6 +99,8 @@ public record SegmentReply(
                             first,
                             count,
                             Digest.read(in),
+                            in.getLong(),
+                            in.getInt(),
                             Wire.readString(in));
                 });
     }

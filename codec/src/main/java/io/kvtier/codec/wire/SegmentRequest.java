@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
  * @param withHeader whether the frame's header comes first
  * @param headGroups bit mask of head groups, all ones = all
  * @param budgetNanos time that the client has left, 0 = none given
+ * @param claim of the stream that it belongs to
  */
 public record SegmentRequest(
         int request,
@@ -24,7 +25,8 @@ public record SegmentRequest(
         int partTo,
         boolean withHeader,
         long headGroups,
-        long budgetNanos)
+        long budgetNanos,
+        StreamClaim claim)
         implements StreamRequest {
     /** Mask of all head groups. */
     public static final long ALL_HEADS = -1;
@@ -41,15 +43,38 @@ public record SegmentRequest(
         check(budgetNanos >= 0, "budgetNanos", budgetNanos, "0 or more");
     }
 
+    /** A request of a client that claims nothing. */
+    public SegmentRequest(
+            int request,
+            Digest key,
+            Digest encodingId,
+            int partFrom,
+            int partTo,
+            boolean withHeader,
+            long headGroups,
+            long budgetNanos) {
+        this(
+                request,
+                key,
+                encodingId,
+                partFrom,
+                partTo,
+                withHeader,
+                headGroups,
+                budgetNanos,
+                StreamClaim.NONE);
+    }
+
     @Override
     public byte[] toBytes() {
-        ByteBuffer out = Wire.begin(TYPE, 24 + 2 * Digest.BYTES);
+        ByteBuffer out = Wire.begin(TYPE, 24 + 2 * Digest.BYTES + StreamClaim.BYTES);
         out.putInt(request);
         key.write(out);
         encodingId.write(out);
         out.put((byte) partFrom).put((byte) partTo);
         out.put((byte) (withHeader ? 1 : 0)).put((byte) 0);
         out.putLong(headGroups).putLong(budgetNanos);
+        claim.write(out);
         return out.array();
     }
 
@@ -75,7 +100,8 @@ public record SegmentRequest(
                             to,
                             header == 1,
                             in.getLong(),
-                            in.getLong());
+                            in.getLong(),
+                            StreamClaim.read(in));
                 });
     }
 }

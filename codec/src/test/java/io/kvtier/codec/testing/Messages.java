@@ -22,9 +22,9 @@ import io.kvtier.codec.wire.RetentionCommand;
 import io.kvtier.codec.wire.RetentionReply;
 import io.kvtier.codec.wire.SegmentReply;
 import io.kvtier.codec.wire.SegmentRequest;
+import io.kvtier.codec.wire.StreamClaim;
 import io.kvtier.codec.wire.StreamCommand;
 import io.kvtier.codec.wire.StreamRequest;
-
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -54,8 +54,23 @@ public final class Messages {
         out.add(new StreamCommand(namespace));
         out.add(new SegmentRequest(7, key, encoding, 0, 4, true, SegmentRequest.ALL_HEADS, 0));
         out.add(new SegmentRequest(8, key, Digest.ZERO, 1, 3, false, 5, 1_500_000_000L));
+        out.add(
+                new SegmentRequest(
+                        9, key, encoding, 0, 1, true, -1, 1, new StreamClaim(3, 5_000, 9_000)));
         out.add(new CancelRequest(0x01020304));
-        out.add(new SegmentReply(7, SegmentReply.Status.DATA, true, false, 0, 8, encoding, ""));
+        out.add(
+                new SegmentReply(
+                        7,
+                        SegmentReply.Status.DATA,
+                        true,
+                        false,
+                        0,
+                        8,
+                        encoding,
+                        25_000_000,
+                        0,
+                        ""));
+        out.add(SegmentReply.overloaded(7, encoding, 250, "the link is full"));
         for (SegmentReply.Status status : SegmentReply.Status.values()) {
             out.add(SegmentReply.end(9, status, encoding, "é: " + status));
         }

@@ -60,7 +60,7 @@ class MessagesTest {
         CancelRequest cancel = new CancelRequest(-1);
         holds(cancel, cancel.toBytes(), StreamRequest::parse);
         SegmentReply reply =
-                new SegmentReply(7, SegmentReply.Status.DATA, true, false, 4, 2, B, "");
+                new SegmentReply(7, SegmentReply.Status.DATA, true, false, 4, 2, B, 1, 0, "");
         holds(reply, reply.toBytes(), SegmentReply::parse);
     }
 
