@@ -17,7 +17,12 @@ import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.StoredChunk;
 import io.kvtier.storage.TieredChunkStore;
 import io.kvtier.storage.WritableBlob;
-
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -30,13 +35,6 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.InstantSource;
-import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 
 /** Nanoseconds of a hit in memory through the store of a node: open, look at its bytes, close. */
 @State(Scope.Benchmark)

@@ -3,14 +3,12 @@ package io.kvtier.node;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.config.ConfigException;
-
-import picocli.AutoComplete;
-import picocli.CommandLine;
-import picocli.CommandLine.Command;
-
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.util.Arrays;
+import picocli.AutoComplete;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
 
 /** The command line: {@code kvtier node|put|get|match|stats|cluster|drain|demo|…}. */
 @Command(

@@ -3,17 +3,15 @@ package io.kvtier.node;
 import io.kvtier.client.ClientOptions;
 import io.kvtier.client.ClientTls;
 import io.kvtier.client.KvtierClient;
-
-import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
-
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /** Options of every command that talks to a node. */
 final class NodeAddress {

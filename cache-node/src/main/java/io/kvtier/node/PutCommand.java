@@ -2,7 +2,6 @@ package io.kvtier.node;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-
 import io.kvtier.client.Deadline;
 import io.kvtier.client.KvtierClient;
 import io.kvtier.client.PutOptions;
@@ -13,14 +12,6 @@ import io.kvtier.codec.profile.Profile;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.node.tensors.CacheFile;
-
-import org.jspecify.annotations.Nullable;
-
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -30,6 +21,11 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
 /** {@code kvtier put}: encodes a cache and stores its chunks. */
 @Command(

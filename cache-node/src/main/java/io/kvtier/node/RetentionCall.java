@@ -2,7 +2,6 @@ package io.kvtier.node;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-
 import io.kvtier.client.KvtierClient;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.KeyChain;
@@ -10,16 +9,14 @@ import io.kvtier.codec.wire.RetentionCommand;
 import io.kvtier.codec.wire.RetentionReply;
 import io.kvtier.codec.wire.RetentionReply.Status;
 import io.kvtier.node.tensors.CacheFile;
-
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Parameters;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Parameters;
 
 /** Options and work of the commands that say how long a prompt's chunks are to stay. */
 final class RetentionCall {

@@ -1,16 +1,14 @@
 package io.kvtier.node;
 
 import io.kvtier.codec.wire.RetentionCommand;
-
+import java.io.IOException;
+import java.time.Duration;
+import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.TypeConversionException;
-
-import java.io.IOException;
-import java.time.Duration;
-import java.util.concurrent.Callable;
 
 /** {@code kvtier ttl}: sets when a prompt's chunks expire. */
 @Command(

@@ -1,13 +1,11 @@
 package io.kvtier.node;
 
 import io.kvtier.codec.wire.RetentionCommand;
-
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 
 /** {@code kvtier unpin}: lets pinned chunks go when their turn comes. */
 @Command(

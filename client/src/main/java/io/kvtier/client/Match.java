@@ -5,7 +5,6 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.wire.ChunkDirectory;
-
 import java.util.Arrays;
 import java.util.List;
 

@@ -7,7 +7,6 @@ import io.kvtier.codec.identity.Namespace;
 import io.kvtier.codec.wire.ClusterMap;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutCommand;
-
 import java.time.Duration;
 import java.util.List;
 

@@ -9,7 +9,6 @@ import io.kvtier.storage.ChunkStore;
 import io.kvtier.storage.OverloadedException;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.UnavailableException;
-
 import java.util.ArrayList;
 import java.util.List;
 

@@ -3,7 +3,6 @@ package io.kvtier.flight;
 import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import io.kvtier.codec.identity.Digest;
-
 import java.time.Duration;
 import java.util.Map;
 

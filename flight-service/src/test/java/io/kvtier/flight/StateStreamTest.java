@@ -18,10 +18,6 @@ import io.kvtier.codec.identity.Rope;
 import io.kvtier.codec.plan.Recompute;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
-
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -30,6 +26,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** States of models without a cache of tokens: hit by exactly the prefix that they stand for. */
 class StateStreamTest {

@@ -1,9 +1,8 @@
 package io.kvtier.storage;
 
-import org.jspecify.annotations.Nullable;
-
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a store knows about a chunk without reading it.

@@ -53,6 +53,19 @@ public interface ChunkStore extends AutoCloseable {
     }
 
     /**
+     * Keeps a value that is on disk from being evicted or cut there, until as many {@link
+     * #letGoOnDisk}; soon.
+     *
+     * @return its bytes; 0 if it is not on disk, and then there is nothing to let go
+     */
+    default long holdOnDisk(StoreKey key) {
+        return 0;
+    }
+
+    /** Ends one {@link #holdOnDisk}. */
+    default void letGoOnDisk(StoreKey key) {}
+
+    /**
      * Says that a client is about to open these, so that they had better not be evicted before: a
      * ticket, where the store has such; for a few seconds and within limits.
      *

@@ -1,11 +1,10 @@
 package io.kvtier.storage;
 
-import org.jspecify.annotations.Nullable;
-
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Values in memory within a budget of bytes, of which those least worth keeping go first.

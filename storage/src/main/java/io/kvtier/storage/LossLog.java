@@ -1,13 +1,12 @@
 package io.kvtier.storage;
 
-import org.jspecify.annotations.Nullable;
-
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The last values that the tiers of a node let go, and why: so that a miss can be explained.

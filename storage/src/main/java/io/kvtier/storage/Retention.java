@@ -1,7 +1,5 @@
 package io.kvtier.storage;
 
-import org.jspecify.annotations.Nullable;
-
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -9,6 +7,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How long values stay, shared by the tiers of a store: which are pinned, when the others expire,
@@ -27,6 +26,7 @@ public final class Retention implements AutoCloseable {
     private final EpochClock clock;
     private final LossLog losses;
     private final ConcurrentHashMap<StoreKey, Term> terms = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<StoreKey, Integer> holds = new ConcurrentHashMap<>();
     private final @Nullable TermFile file;
     private final ReentrantLock changing = new ReentrantLock();
 
@@ -89,6 +89,23 @@ public final class Retention implements AutoCloseable {
     /** Whether a value has to stay on disk, with all its parts. */
     public boolean isPinned(StoreKey key) {
         return pins > 0 && term(key).isPinned();
+    }
+
+    /**
+     * Whether a value must not be evicted or cut on disk now: it is pinned, or held by a ticket.
+     */
+    public boolean mustStay(StoreKey key) {
+        return isPinned(key) || (!holds.isEmpty() && holds.containsKey(key));
+    }
+
+    /** Keeps a value on disk until {@link #letGo}; several may. */
+    void hold(StoreKey key) {
+        var _ = holds.merge(key, 1, Integer::sum);
+    }
+
+    /** Ends one {@link #hold}. */
+    void letGo(StoreKey key) {
+        var _ = holds.computeIfPresent(key, (k, count) -> count == 1 ? null : count - 1);
     }
 
     /** Whether the time of a value is over. */

@@ -1,11 +1,6 @@
 package io.kvtier.storage;
 
 import io.kvtier.storage.RocksDatabase.UnreadableException;
-
-import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -15,6 +10,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Values on disk, in the blob files of a RocksDB; least recently used out first.
@@ -300,7 +298,7 @@ public final class RocksChunkStore implements ChunkStore {
     private void evict(List<RecencyMap.Entry<ColdIndex.Entry>> victims) {
         RocksDatabase open = database;
         for (RecencyMap.Entry<ColdIndex.Entry> victim : victims) {
-            if (retention.isPinned(victim.key())) {
+            if (retention.mustStay(victim.key())) {
                 var _ = index.entries.touch(victim.key());
                 continue;
             }

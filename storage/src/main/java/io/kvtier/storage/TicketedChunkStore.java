@@ -1,7 +1,5 @@
 package io.kvtier.storage;
 
-import org.jspecify.annotations.Nullable;
-
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -10,6 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Protects what a lookup found in memory until it is read: for a few seconds, evicted or not.
@@ -18,8 +17,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * opened and still held (then it is the most recently used one), with its lifetime, with its
  * client, by a removal, and when memory runs short. If the value was evicted meanwhile, opens find
  * it until then: a stream opens a value for each range that it sends. So nothing is held for long,
- * and nothing at all when nobody is between a lookup and a read. Values on disk alone get no
- * ticket: what the cold tier evicts was not asked for in a long time.
+ * and nothing at all when nobody is between a lookup and a read. A value on disk alone is not
+ * evicted or cut there meanwhile.
  *
  * <p>Ownership: owns the store and closes it; the pool is its maker's. Thread-safety: all methods.
  */
@@ -42,18 +41,33 @@ public final class TicketedChunkStore implements ChunkStore {
     private static final class Ticket {
         final Object client;
         final StoreKey key;
-        final StoredChunk chunk;
+
+        /** Null where the value is on disk alone, and kept from being evicted there. */
+        final @Nullable StoredChunk chunk;
+
+        final long bytes;
         final long endNanos;
 
-        Ticket(Object client, StoreKey key, StoredChunk chunk, long endNanos) {
+        Ticket(
+                Object client,
+                StoreKey key,
+                @Nullable StoredChunk chunk,
+                long bytes,
+                long endNanos) {
             this.client = client;
             this.key = key;
             this.chunk = chunk;
+            this.bytes = bytes;
             this.endNanos = endNanos;
         }
+    }
 
-        long bytes() {
-            return chunk.blob().bytes();
+    /** Lets go of what a ticket protected that is in no list any more. */
+    private void close(Ticket ticket) {
+        if (ticket.chunk == null) {
+            store.letGoOnDisk(ticket.key);
+        } else {
+            ticket.chunk.close();
         }
     }
 
@@ -97,20 +111,20 @@ public final class TicketedChunkStore implements ChunkStore {
     private boolean protect(Object client, Client of, StoreKey key) {
         Ticket before = of.tickets.get(key);
         if (before != null) {
-            end(before).chunk.close();
+            close(end(before));
             clients.put(client, of);
         }
         StoredChunk chunk = store.hold(key).orElse(null);
-        if (chunk == null) {
+        long more = chunk == null ? store.holdOnDisk(key) : chunk.blob().bytes();
+        if (more == 0) {
             return true;
         }
-        long more = chunk.blob().bytes();
+        long end = clock.nanoTime() + options.lifetime().toNanos();
+        Ticket ticket = new Ticket(client, key, chunk, more, end);
         if (of.bytes + more > options.bytesPerClientMax() || bytes + more > options.bytesMax()) {
-            chunk.close();
+            close(ticket);
             return false;
         }
-        long end = clock.nanoTime() + options.lifetime().toNanos();
-        Ticket ticket = new Ticket(client, key, chunk, end);
         byAge.add(ticket);
         byKey.computeIfAbsent(key, k -> new ArrayDeque<>()).add(ticket);
         of.tickets.put(key, ticket);
@@ -125,7 +139,7 @@ public final class TicketedChunkStore implements ChunkStore {
         try {
             Client of = clients.get(client);
             if (of != null) {
-                List.copyOf(of.tickets.values()).forEach(each -> end(each).chunk.close());
+                List.copyOf(of.tickets.values()).forEach(each -> close(end(each)));
             }
         } finally {
             lock.unlock();
@@ -138,7 +152,7 @@ public final class TicketedChunkStore implements ChunkStore {
         try {
             long now = clock.nanoTime();
             while (!byAge.isEmpty() && byAge.getFirst().endNanos - now <= 0) {
-                end(byAge.getFirst()).chunk.close();
+                close(end(byAge.getFirst()));
             }
         } finally {
             lock.unlock();
@@ -178,12 +192,12 @@ public final class TicketedChunkStore implements ChunkStore {
         Client of = clients.get(ticket.client);
         if (of != null) {
             of.tickets.remove(ticket.key);
-            of.bytes -= ticket.bytes();
+            of.bytes -= ticket.bytes;
             if (of.tickets.isEmpty()) {
                 clients.remove(ticket.client);
             }
         }
-        bytes -= ticket.bytes();
+        bytes -= ticket.bytes;
         return ticket;
     }
 
@@ -198,7 +212,7 @@ public final class TicketedChunkStore implements ChunkStore {
         lock.lock();
         try {
             Ticket ticket = oldest(key);
-            return ticket == null
+            return ticket == null || ticket.chunk == null
                     ? Optional.empty()
                     : Optional.of(
                             new StoredChunk(ticket.chunk.meta(), ticket.chunk.blob().retain()));
@@ -213,7 +227,7 @@ public final class TicketedChunkStore implements ChunkStore {
         try {
             Ticket ticket = oldest(key);
             while (ticket != null) {
-                end(ticket).chunk.close();
+                close(end(ticket));
                 ticket = all ? oldest(key) : null;
             }
         } finally {
@@ -229,8 +243,8 @@ public final class TicketedChunkStore implements ChunkStore {
             long freed = 0;
             while (freed < wanted && !byAge.isEmpty()) {
                 Ticket oldest = end(byAge.getFirst());
-                freed += oldest.bytes();
-                oldest.chunk.close();
+                freed += oldest.chunk == null ? 0 : oldest.bytes;
+                close(oldest);
             }
             return freed;
         } finally {
@@ -324,7 +338,7 @@ public final class TicketedChunkStore implements ChunkStore {
         lock.lock();
         try {
             while (!byAge.isEmpty()) {
-                end(byAge.getFirst()).chunk.close();
+                close(end(byAge.getFirst()));
             }
         } finally {
             lock.unlock();

@@ -4,15 +4,13 @@ import io.kvtier.storage.PutOutcome.AlreadyPresent;
 import io.kvtier.storage.PutOutcome.KeptOther;
 import io.kvtier.storage.PutOutcome.Replaced;
 import io.kvtier.storage.PutOutcome.Stored;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A hot tier over a cold one: what a node serves from.
@@ -219,6 +217,22 @@ public final class TieredChunkStore implements ChunkStore {
     @Override
     public Optional<StoredChunk> hold(StoreKey key) {
         return hot.hold(key);
+    }
+
+    @Override
+    public long holdOnDisk(StoreKey key) {
+        retention.hold(key);
+        // Now it is not evicted any more: if it is there, it stays.
+        Optional<ChunkMeta> held = cold.find(key).filter(meta -> !retention.isOver(key, meta));
+        if (held.isEmpty()) {
+            retention.letGo(key);
+        }
+        return held.map(ChunkMeta::bytes).orElse(0L);
+    }
+
+    @Override
+    public void letGoOnDisk(StoreKey key) {
+        retention.letGo(key);
     }
 
     private Optional<StoredChunk> lead(StoreKey key, ColdRead read) {

@@ -1,12 +1,11 @@
 package io.kvtier.storage;
 
+import java.util.Optional;
 import org.jetbrains.lincheck.datastructures.IntGen;
 import org.jetbrains.lincheck.datastructures.Operation;
 import org.jetbrains.lincheck.datastructures.Param;
 import org.jetbrains.lincheck.datastructures.StressOptions;
 import org.junit.jupiter.api.Test;
-
-import java.util.Optional;
 
 /**
  * The tiered store behaves as a map from key to value, whatever its threads do in between.

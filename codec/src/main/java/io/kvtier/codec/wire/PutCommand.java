@@ -3,7 +3,6 @@ package io.kvtier.codec.wire;
 import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import io.kvtier.codec.identity.Namespace;
-
 import java.nio.ByteBuffer;
 
 /**

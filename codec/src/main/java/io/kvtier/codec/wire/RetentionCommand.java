@@ -3,7 +3,6 @@ package io.kvtier.codec.wire;
 import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import io.kvtier.codec.identity.Digest;
-
 import java.nio.ByteBuffer;
 import java.util.List;
 

@@ -1,14 +1,12 @@
 package io.kvtier.storage.log;
 
+import io.kvtier.storage.ChunkMeta;
 import io.kvtier.storage.LossCause;
 import io.kvtier.storage.MetaRecord;
 import io.kvtier.storage.Retention;
 import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.log.SlotIndex.Held;
 import io.kvtier.storage.log.SlotIndex.Usage;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -19,6 +17,7 @@ import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.random.RandomGenerator;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Gives space back: copies what lives in a segment elsewhere and removes the segment.
@@ -31,8 +30,9 @@ import java.util.zip.CRC32C;
  * ratio of benefit to cost, (1 − u) · age ÷ (1 + u), u being what lives of it (Rosenblum and
  * Ousterhout, The Design and Implementation of a Log-Structured File System, section 3.6).
  *
- * <p>While puts force evictions anyway, values that nobody used lately are let go instead of
- * copied: of a run as many bytes as were evicted since the one before it. Without evictions none.
+ * <p>While puts force evictions anyway, values that nobody used lately lose their last part, or are
+ * let go when there is nothing to cut, instead of being copied as they are: of a run as many bytes
+ * as were evicted since the one before it. Without evictions none.
  *
  * <p>Thread-safety: all methods; one compaction at a time.
  */
@@ -77,9 +77,13 @@ final class Compactor {
 
         /** Told of a value that was let go instead of copied. */
         void evicted(StoreKey key);
+
+        /** Told of a value that was copied without its last part. */
+        void shrunk();
     }
 
-    private record Move(Held from, Location to) {}
+    /** A copy, of the whole value or without its last part. */
+    private record Move(Held from, Location to, boolean isCut) {}
 
     /** What a run goes by: ticks of the last use, and bytes that it may let go. */
     private static final class Run {
@@ -226,10 +230,10 @@ final class Compactor {
                 try {
                     long batchBytes = rules.plain() ? 1 : pace.batchBytes();
                     while (next < held.size() && bytes < batchBytes) {
-                        Location to = copy(held.get(next), run);
-                        if (to != null) {
-                            moves.add(new Move(held.get(next), to));
-                            bytes += to.recordBytes();
+                        Move move = copy(held.get(next), run);
+                        if (move != null) {
+                            moves.add(move);
+                            bytes += move.to().recordBytes();
                         }
                         next++;
                     }
@@ -262,8 +266,11 @@ final class Compactor {
             durable = true;
         } finally {
             for (Move move : moves) {
-                if (durable && index.move(move.from(), move.to())) {
+                if (durable && index.move(move.from(), move.to(), key -> mayMove(key, move))) {
                     movedBytes.add(move.to().recordBytes());
+                    if (move.isCut()) {
+                        owner.shrunk();
+                    }
                 } else if (!durable) {
                     index.kill(move.to());
                 }
@@ -272,17 +279,17 @@ final class Compactor {
         }
     }
 
-    private @Nullable Location copy(Held held, Run run) throws IOException, NoRoomException {
+    /**
+     * Whoever pins or holds a value after this was asked finds the cut one, and puts a whole one.
+     */
+    private boolean mayMove(StoreKey key, Move move) {
+        return !move.isCut() || !rules.retention().mustStay(key);
+    }
+
+    private @Nullable Move copy(Held held, Run run) throws IOException, NoRoomException {
         Location from = held.location();
         if (!from.equals(index.peek(held.key()))) {
             return null; // died since
-        }
-        if (from.recordBytes() <= run.allowedBytes
-                && !rules.retention().isPinned(held.key())
-                && index.removeUnused(held, run.unusedSince)) {
-            run.allowedBytes -= from.recordBytes();
-            owner.evicted(held.key());
-            return null;
         }
         RecordHead head = from.segment().readHead(from.offset(), from.recordBytes()).orElse(null);
         MetaRecord record = head == null ? null : Recovery.metaRecord(head).orElse(null);
@@ -296,16 +303,50 @@ final class Compactor {
             }
             return null;
         }
-        LogStream stream = streamFor(held, run);
+        CopyShape shape = CopyShape.of(held.key(), record.meta(), from.generation());
+        boolean isCut = false;
+        if (run.allowedBytes > 0
+                && !rules.retention().mustStay(held.key())
+                && index.usage(held, owner.generation()).tick() < run.unusedSince) {
+            CopyShape cut = withoutLastPart(held, record, run);
+            if (cut != null) {
+                isCut = true;
+                shape = cut;
+            } else if (from.recordBytes() <= run.allowedBytes
+                    && index.removeUnused(held, run.unusedSince)) {
+                run.allowedBytes -= from.recordBytes();
+                owner.evicted(held.key());
+                return null;
+            }
+        }
+        CopyShape chosen = shape;
         Location to =
-                stream.copy(
-                        from,
-                        head,
-                        (target, position) -> copyBody(from, head, record, target, position));
+                streamFor(held, run)
+                        .copy(
+                                chosen,
+                                (target, position) ->
+                                        copyBody(from, head, record, chosen, target, position));
         if (to == null) {
             owner.damaged(held, "value");
+            return null;
         }
-        return to;
+        return new Move(held, to, isCut);
+    }
+
+    /** What is left of a value that has parts to lose, if that is paid for; null if not. */
+    private @Nullable CopyShape withoutLastPart(Held held, MetaRecord record, Run run) {
+        ChunkMeta meta = record.meta();
+        if (rules.plain() || meta.cutCount() < 2) {
+            return null;
+        }
+        ChunkMeta rest = meta.cutAt(meta.cutCount() - 2);
+        CopyShape cut = CopyShape.of(held.key(), rest, record.generation());
+        long freed = held.location().recordBytes() - cut.recordBytes();
+        if (freed <= 0 || freed > run.allowedBytes) {
+            return null;
+        }
+        run.allowedBytes -= freed;
+        return cut;
     }
 
     private LogStream streamFor(Held held, Run run) {
@@ -316,25 +357,40 @@ final class Compactor {
         return log.streamOfCopy(usage.interval(), usage.tick() > run.warmSince);
     }
 
-    private boolean copyBody(
-            Location from, RecordHead head, MetaRecord record, SegmentFile target, long position)
+    /** Reads all of the value, writes what is kept; null if it is not what was put. */
+    private @Nullable ByteBuffer copyBody(
+            Location from,
+            RecordHead head,
+            MetaRecord record,
+            CopyShape shape,
+            SegmentFile target,
+            long position)
             throws IOException {
         CRC32C crc = MetaRecord.startValueCrc(head.key(), record.generation());
         long start = (long) from.offset() + head.headBytes();
+        long kept = shape.bodyBytes();
+        int keptCrc = 0;
         long done = 0;
         while (done < head.bodyBytes()) {
-            pace.yieldToReads(Math.min(PIECE_BYTES, head.bodyBytes() - done));
-            piece.clear().limit((int) Math.min(PIECE_BYTES, head.bodyBytes() - done));
+            long end = done < kept ? kept : head.bodyBytes();
+            int count = (int) Math.min(PIECE_BYTES, end - done);
+            pace.yieldToReads(count);
+            piece.clear().limit(count);
             try {
                 from.segment().file().read(start + done, piece);
             } catch (IOException e) {
-                return false; // of the source: the target is not to be blamed
+                return null; // of the source: the target is not to be blamed
             }
             crc.update(piece.flip());
-            target.write(position + done, piece.rewind());
-            done += piece.limit();
+            if (done < kept) {
+                target.write(position + done, piece.rewind());
+            }
+            done += count;
+            if (done == kept) {
+                keptCrc = (int) crc.getValue();
+            }
         }
-        return (int) crc.getValue() == record.valueCrc();
+        return (int) crc.getValue() == record.valueCrc() ? shape.payload(keptCrc) : null;
     }
 
     private void remove(List<Segment> empty) throws IOException, NoRoomException {

@@ -7,9 +7,6 @@ import io.kvtier.storage.StoreReport;
 import io.kvtier.storage.StoreReport.Finding;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.log.RecordHead.Kind;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -26,6 +23,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads every byte of a log that nobody has open: heads, values, the zeros behind them, footers.

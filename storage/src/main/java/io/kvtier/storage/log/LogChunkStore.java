@@ -2,7 +2,6 @@ package io.kvtier.storage.log;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
-
 import io.kvtier.storage.Blob;
 import io.kvtier.storage.BlobPool;
 import io.kvtier.storage.ChunkMeta;
@@ -20,9 +19,6 @@ import io.kvtier.storage.StoredChunk;
 import io.kvtier.storage.Stripes;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.WritableBlob;
-
-import org.jspecify.annotations.Nullable;
-
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -31,6 +27,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Values on disk, in an append-only log; least recently used out first.
@@ -60,8 +57,15 @@ public final class LogChunkStore implements ChunkStore {
     private final StoreCounters counters = new StoreCounters();
     private final Stripes stripes = new Stripes();
     private final ReentrantReadWriteLock gate = new ReentrantReadWriteLock();
-    private final Cache<StoreKey, MetaRecord> metas;
+    private final Cache<StoreKey, Known> metas;
     private volatile boolean closed;
+
+    /** A record as it was read: compaction may have cut its value since, which has other bytes. */
+    private record Known(MetaRecord record, int recordBytes) {
+        boolean isOf(Location at) {
+            return record.generation() == at.generation() && recordBytes == at.recordBytes();
+        }
+    }
 
     /**
      * Opens the store and reads its index.
@@ -83,7 +87,7 @@ public final class LogChunkStore implements ChunkStore {
         this.metas =
                 Caffeine.newBuilder()
                         .maximumWeight(options.metaCacheBytes())
-                        .weigher((StoreKey key, MetaRecord record) -> weight(record))
+                        .weigher((StoreKey key, Known known) -> weight(known.record()))
                         .executor(Runnable::run)
                         .build();
         this.engine = LogEngine.open(options, surroundings, medium, counters);
@@ -140,7 +144,7 @@ public final class LogChunkStore implements ChunkStore {
         Location location = engine.append(key, generation, head, body, sync);
         engine.index().put(key, location);
         var _ = location.segment().unpublished().decrementAndGet();
-        metas.put(key, record);
+        metas.put(key, new Known(record, location.recordBytes()));
     }
 
     /** Makes the value durable that is held; false if its segment is beyond that. */
@@ -173,12 +177,13 @@ public final class LogChunkStore implements ChunkStore {
                     break;
                 }
                 try {
-                    MetaRecord known = metas.getIfPresent(key);
-                    if (known == null || known.generation() != at.generation()) {
-                        known = readRecord(key, at, readHead(key, at));
+                    Known known = metas.getIfPresent(key);
+                    if (known == null || !known.isOf(at)) {
+                        MetaRecord read = readRecord(key, at, readHead(key, at));
+                        known = new Known(read, at.recordBytes());
                         metas.put(key, known);
                     }
-                    return Optional.of(known.meta());
+                    return Optional.of(known.record().meta());
                 } catch (CorruptChunkException e) {
                     quarantine(key, at, MemorySegment.NULL, e);
                 } finally {
@@ -243,7 +248,7 @@ public final class LogChunkStore implements ChunkStore {
                 quarantine(key, at, target.segment(), corrupt);
                 throw corrupt;
             }
-            metas.put(key, record);
+            metas.put(key, new Known(record, at.recordBytes()));
             return new StoredChunk(record.meta(), target.seal());
         }
     }

@@ -10,13 +10,6 @@ import io.kvtier.storage.StoreKey;
 import io.kvtier.storage.UnavailableException;
 import io.kvtier.storage.log.IndexDatabase.LostException;
 import io.kvtier.storage.log.SlotIndex.Held;
-
-import jdk.nio.mapmode.ExtendedMapMode;
-
-import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -27,6 +20,10 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import jdk.nio.mapmode.ExtendedMapMode;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What turns a {@link LogChunkStore}'s wishes into appends: makes room, by eviction and compaction,
@@ -177,6 +174,11 @@ final class LogEngine {
             public void evicted(StoreKey key) {
                 noteEvicted(key);
             }
+
+            @Override
+            public void shrunk() {
+                counters.shrunk.increment();
+            }
         };
     }
 
@@ -263,7 +265,7 @@ final class LogEngine {
         }
         if (!more && index.size() > 0) {
             throw writes.overloaded(
-                    "only pinned values are left, of "
+                    "only values that are pinned or being read are left, of "
                             + index.bytes()
                             + " bytes in "
                             + liveBytesMax
@@ -273,7 +275,7 @@ final class LogEngine {
     }
 
     private boolean evict() {
-        Held oldest = index.removeOldest(retention::isPinned);
+        Held oldest = index.removeOldest(retention::mustStay);
         if (oldest == null) {
             return false;
         }

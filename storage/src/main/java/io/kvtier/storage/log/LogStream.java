@@ -28,9 +28,11 @@ final class LogStream {
     private List<Footer.Entry> entries = new ArrayList<>();
     private @Nullable Segment active;
 
-    /** Writes the body of a record, and says whether it is worth its head. */
+    /**
+     * Writes the body of a record, and gives the payload of its head; null if it is not worth one.
+     */
     interface BodyWriter {
-        boolean write(SegmentFile target, long position) throws IOException;
+        @Nullable ByteBuffer write(SegmentFile target, long position) throws IOException;
     }
 
     /**
@@ -71,40 +73,40 @@ final class LogStream {
     }
 
     /**
-     * Appends a copy of a record: payload as it is, body as it comes.
+     * Appends a copy of a record, as it is or cut.
      *
      * @return where it is, or null if the writer found it bad; then nothing is there
      */
-    @Nullable Location copy(Location source, RecordHead head, BodyWriter body)
-            throws IOException, NoRoomException {
+    @Nullable Location copy(CopyShape shape, BodyWriter body) throws IOException, NoRoomException {
+        long recordBytes = shape.recordBytes();
         lock.lock();
         try {
-            Segment segment = withRoom(source.recordBytes(), true);
+            Segment segment = withRoom(recordBytes, true);
             int offset = (int) segment.writtenBytes();
-            ByteBuffer copy =
-                    RecordHead.encode(
-                            Kind.CHUNK, segment, offset, head.bodyBytes(), head.payload());
             try {
-                if (!body.write(segment.file(), (long) offset + head.headBytes())) {
+                ByteBuffer payload = body.write(segment.file(), (long) offset + shape.headBytes());
+                if (payload == null) {
                     return null;
                 }
-                segment.file().write(offset, copy);
-                long end = (long) offset + head.headBytes() + head.bodyBytes();
+                ByteBuffer head =
+                        RecordHead.encode(Kind.CHUNK, segment, offset, shape.bodyBytes(), payload);
+                segment.file().write(offset, head);
+                long end = (long) offset + shape.headBytes() + shape.bodyBytes();
                 segment.file().write(end, padding(end));
             } catch (IOException e) {
                 failed(segment, e);
                 throw e;
             }
-            log.countWritten(source.recordBytes());
-            segment.advance((long) offset + source.recordBytes());
+            log.countWritten(recordBytes);
+            segment.advance(offset + recordBytes);
             return added(
                     segment,
                     new Footer.Entry(
                             Kind.CHUNK,
-                            head.key(),
-                            source.generation(),
+                            shape.key(),
+                            shape.generation(),
                             offset,
-                            source.recordBytes()));
+                            (int) recordBytes));
         } finally {
             lock.unlock();
         }

@@ -2,7 +2,6 @@ package io.kvtier.storage.log;
 
 import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.Retention;
-
 import java.time.InstantSource;
 import java.util.concurrent.Executor;
 import java.util.random.RandomGenerator;

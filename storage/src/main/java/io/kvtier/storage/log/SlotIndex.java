@@ -1,9 +1,6 @@
 package io.kvtier.storage.log;
 
 import io.kvtier.storage.StoreKey;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -15,6 +12,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the log holds, in memory: a slot for every value, in order of use, and for every segment the
@@ -160,12 +158,7 @@ final class SlotIndex {
 
     /** Lets a record die that no slot points at: one that was written in vain. */
     void kill(Location location) {
-        lock.lock();
-        try {
-            killed.add(location.place());
-        } finally {
-            lock.unlock();
-        }
+        killAgain(location.place());
     }
 
     /** The same of a place whose death is about to be forgotten with the segment that names it. */
@@ -178,12 +171,15 @@ final class SlotIndex {
         }
     }
 
-    /** Moves a value to a copy of its record, unless it has been replaced or removed meanwhile. */
-    boolean move(Held held, Location target) {
+    /**
+     * Moves a value to a copy of its record, unless it has been replaced or removed meanwhile, or
+     * may not.
+     */
+    boolean move(Held held, Location target, Predicate<StoreKey> mayMove) {
         lock.lock();
         try {
             // A slot that was freed and taken by another value has another generation.
-            if (!isAt(held.slot(), held.location())) {
+            if (!isAt(held.slot(), held.location()) || !mayMove.test(held.key())) {
                 killed.add(target.place());
                 return false;
             }

@@ -4,7 +4,6 @@ import io.kvtier.storage.NanoClock;
 import io.kvtier.storage.Retention;
 import io.kvtier.storage.RetentionOptions;
 import io.kvtier.storage.TestChunks.ManualClock;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -8,7 +8,6 @@ import io.kvtier.storage.PutOutcome;
 import io.kvtier.storage.RocksChunkStore;
 import io.kvtier.storage.RocksStoreOptions;
 import io.kvtier.storage.TestChunks;
-
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Path;
