@@ -10,7 +10,7 @@ import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The command line: {@code kvtier node|put|get|match|stats|cluster|drain|demo|…}. */
+/** The command line: {@code kvtier node|put|get|match|stats|top|explain|cluster|drain|demo|…}. */
 @Command(
         name = "kvtier",
         description = "A distributed KV-cache tier for LLM inference.",
@@ -22,6 +22,8 @@ import picocli.CommandLine.Command;
             GetCommand.class,
             MatchCommand.class,
             StatsCommand.class,
+            TopCommand.class,
+            ExplainCommand.class,
             PinCommand.class,
             UnpinCommand.class,
             TtlCommand.class,

@@ -1,6 +1,5 @@
 package io.kvtier.node;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.kvtier.client.KvtierClient;
 import java.io.IOException;
@@ -23,23 +22,9 @@ final class StatsCommand implements Callable<Integer> {
             if (address.json()) {
                 System.out.println(json);
             } else {
-                print(new ObjectMapper().readTree(json), "");
+                StatsView.lines(new ObjectMapper().readTree(json)).forEach(System.out::println);
             }
             return ExitCode.OK;
-        }
-    }
-
-    private static void print(JsonNode node, String prefix) {
-        for (var entry : node.properties()) {
-            JsonNode value = entry.getValue();
-            String name = prefix + entry.getKey();
-            if (value.isObject()) {
-                print(value, name + ".");
-            } else if (value.isArray()) {
-                value.forEach(v -> print(v, prefix + v.path("name").asText() + "."));
-            } else {
-                System.out.printf("%-32s %s%n", name, value.asText());
-            }
         }
     }
 }

@@ -304,6 +304,13 @@ public final class KvtierClient implements AutoCloseable {
         return new String(nodes.any().result("stats", new byte[0], deadline), UTF_8);
     }
 
+    /**
+     * Why one node holds chunks or does not, as a JSON array; a namespace of zeros stands for any.
+     */
+    public String explain(LookupCommand command, Deadline deadline) {
+        return new String(nodes.any().result("explain", command.toBytes(), deadline), UTF_8);
+    }
+
     /** Stores a profile on every node that answers, and returns its id. */
     public Digest putProfile(byte[] file, Deadline deadline) {
         Digest id = Digest.sha256(file);

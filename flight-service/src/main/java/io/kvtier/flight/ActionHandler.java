@@ -30,6 +30,7 @@ final class ActionHandler {
                     new ActionType("lookup", "LookupCommand → LookupReply: longest held prefix"),
                     new ActionType("lookup-groups", "GroupLookup → a LookupReply for each group"),
                     new ActionType("retain", "RetentionCommand → RetentionReply: pins, ends"),
+                    new ActionType("explain", "LookupCommand → JSON: why each is held or not"),
                     new ActionType("stats", "→ JSON"),
                     new ActionType("map", "→ ClusterMap"),
                     new ActionType("control", "Heartbeat or MemberCommand → ControlReply"),
@@ -60,6 +61,7 @@ final class ActionHandler {
             case "map" -> results.onNext(new Result(node.control().map().toBytes()));
             case "control" -> results.onNext(new Result(control(ControlRequest.parse(body))));
             case "retain" -> results.onNext(new Result(retain(RetentionCommand.parse(body))));
+            case "explain" -> results.onNext(new Result(explain(LookupCommand.parse(body))));
             case "stats" -> results.onNext(new Result(stats()));
             case "put-profile" -> results.onNext(new Result(putProfile(body)));
             case "get-profile" -> getProfile(action.getBody(), results);
@@ -120,6 +122,10 @@ final class ActionHandler {
                     case MemberCommand command -> caller.as(Role.ADMIN);
                 };
         return node.control().handle(request).toBytes();
+    }
+
+    private byte[] explain(LookupCommand command) {
+        return KeyExplanation.of(node.store(), caller.tenant(), command).getBytes(UTF_8);
     }
 
     /** Counts of the whole node, so not for every tenant. */

@@ -38,6 +38,11 @@ final class HeldFrame {
                 summary.array());
     }
 
+    /** The namespace under which a held chunk was put. */
+    static Digest namespace(ChunkMeta meta) {
+        return Digest.read(meta.summaryView());
+    }
+
     /** The directory of a held chunk, if it is of this namespace. */
     static Optional<ChunkDirectory> directory(ChunkMeta meta, Digest namespace) {
         ByteBuffer summary = meta.summaryView();

@@ -10,7 +10,9 @@ import io.kvtier.codec.error.AccessDeniedException;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.error.KvtierException;
 import io.kvtier.codec.error.UnavailableException;
+import io.kvtier.codec.identity.KeyChain;
 import io.kvtier.codec.identity.Namespace;
+import io.kvtier.codec.wire.LookupCommand;
 import io.kvtier.codec.wire.Persistence;
 import io.kvtier.codec.wire.PutReply;
 import io.kvtier.storage.NanoClock;
@@ -83,6 +85,21 @@ class SecurityTest {
             KvtierClient admin = client(node, "t-admin");
             assertThat(admin.stats(admin.within(PATIENCE))).contains("entries");
             assertThat(held(admin)).isZero();
+        }
+    }
+
+    @Test
+    void explain_ofAnotherTenantsChunks_saysWhatItSaysOfNobodys() {
+        try (TestNode node = guarded()) {
+            LookupCommand chunks =
+                    new LookupCommand(namespace.digest(), KeyChain.withRest(namespace, tokens));
+            KvtierClient a = client(node, "t-a");
+            KvtierClient b = client(node, "t-b");
+            String nobodys = b.explain(chunks, b.within(PATIENCE));
+            assertThat(nobodys.split("\"not_held\"", -1)).hasSize(6);
+            List<PutReply> _ = put(a);
+            assertThat(a.explain(chunks, a.within(PATIENCE)).split("\"held\"", -1)).hasSize(6);
+            assertThat(b.explain(chunks, b.within(PATIENCE))).isEqualTo(nobodys);
         }
     }
 

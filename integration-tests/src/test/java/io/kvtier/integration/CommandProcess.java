@@ -49,6 +49,11 @@ final class CommandProcess implements AutoCloseable {
         return startWith(folder, sections, Map.of());
     }
 
+    /** Starts a node with a whole configuration. */
+    static CommandProcess startAs(Path folder, String text) throws IOException {
+        return launch(folder, text, List.of(), Map.of());
+    }
+
     /** The same behind words of another command. */
     static CommandProcess startWith(Path folder, String sections, List<String> before)
             throws IOException {

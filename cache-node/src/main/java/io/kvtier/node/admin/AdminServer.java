@@ -15,6 +15,8 @@ import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
@@ -25,8 +27,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A node's HTTP listener for those who operate it: {@code /metrics}, {@code /healthz}, {@code
- * /readyz}, {@code /stats.json}. It only reads.
+ * A node's HTTP listener for those who operate it: a page at {@code /}, {@code /metrics}, {@code
+ * /healthz}, {@code /readyz}, {@code /stats.json}. It only reads.
  *
  * <p>Whether a node is alive and ready anybody may ask; all else needs a token of role admin where
  * calls need tokens. Where they do not, only requests to an address are answered, not to a name
@@ -37,9 +39,17 @@ import org.slf4j.LoggerFactory;
 public final class AdminServer implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(AdminServer.class);
     private static final String JSON = "application/json";
+    private static final String HTML = "text/html; charset=utf-8";
     private static final String TEXT = "text/plain; charset=utf-8";
     private static final int REQUESTS_MAX = 16;
     private static final int BACKLOG = 64;
+
+    /** Numbers come by stats.json, so the page itself is anybody's. */
+    private static final byte[] PAGE = page();
+
+    private static final String PAGE_MAY =
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline';"
+                    + " connect-src 'self'; img-src data:; frame-ancestors 'none'";
 
     private final AdminOptions options;
     private final Authenticator authenticator;
@@ -152,6 +162,7 @@ public final class AdminServer implements AutoCloseable {
             return Answer.text(421, "the Host header must be an address or localhost");
         }
         return switch (path) {
+            case "/" -> new Answer(200, HTML, PAGE);
             case "/healthz" -> Answer.text(200, "ok");
             case "/readyz" -> ready(report.get(), refusal(authorization).isEmpty());
             default -> {
@@ -177,7 +188,7 @@ public final class AdminServer implements AutoCloseable {
                 yield new Answer(200, PrometheusTextFormatWriter.CONTENT_TYPE, out.toByteArray());
             }
             case "/stats.json" -> new Answer(200, JSON, report.get().toJson().getBytes(UTF_8));
-            default -> Answer.text(404, "expected /metrics, /healthz, /readyz or /stats.json");
+            default -> Answer.text(404, "expected /, /metrics, /healthz, /readyz or /stats.json");
         };
     }
 
@@ -196,11 +207,23 @@ public final class AdminServer implements AutoCloseable {
         }
     }
 
+    private static byte[] page() {
+        try (InputStream in = AdminServer.class.getResourceAsStream("index.html")) {
+            if (in == null) {
+                throw new AssertionError("index.html is not in the jar");
+            }
+            return in.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     private static void send(HttpExchange exchange, Answer answer) throws IOException {
         var headers = exchange.getResponseHeaders();
         headers.set("Content-Type", answer.type());
         headers.set("Cache-Control", "no-store");
         headers.set("X-Content-Type-Options", "nosniff");
+        headers.set("Content-Security-Policy", PAGE_MAY);
         if (answer.status() == 401) {
             headers.set("WWW-Authenticate", "Bearer");
         }
