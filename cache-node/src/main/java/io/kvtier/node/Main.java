@@ -79,6 +79,7 @@ final class Main {
     private static int exitCode(Throwable e) {
         return switch (e) {
             case CommandException c -> c.exitCode();
+            case CommandLine.ParameterException _ -> ExitCode.USAGE;
             case ConfigException _ -> ExitCode.USAGE;
             case InvalidRequestException _ -> ExitCode.USAGE;
             case IOException _ -> ExitCode.USAGE;
