@@ -4,7 +4,6 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
-
 import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.frame.FrameBytes;
 import io.kvtier.codec.frame.FrameHeader;
@@ -22,12 +21,6 @@ import io.kvtier.node.breakeven.WireFormat;
 import io.kvtier.node.frames.ChunkRequest;
 import io.kvtier.node.frames.LevelRequest;
 import io.kvtier.node.tensors.CacheFile;
-
-import org.jspecify.annotations.Nullable;
-
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -39,6 +32,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 /** {@code kvtier bench breakeven}: when to fetch and when to compute. */
 @Command(

@@ -2,7 +2,6 @@ package io.kvtier.node;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-
 import io.kvtier.client.NanoClock;
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Geometry;
@@ -16,12 +15,6 @@ import io.kvtier.node.methods.MethodJudge;
 import io.kvtier.node.methods.MethodPicture;
 import io.kvtier.node.methods.MethodRow;
 import io.kvtier.node.tensors.CacheFile;
-
-import org.jspecify.annotations.Nullable;
-
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -32,6 +25,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 /** {@code kvtier bench methods}: every method of the survey on real caches. */
 @Command(

@@ -11,7 +11,6 @@ import io.kvtier.node.frames.ChunkRequest;
 import io.kvtier.node.frames.LevelRequest;
 import io.kvtier.node.methods.MethodCoding;
 import io.kvtier.node.tensors.CacheFile;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -84,7 +85,8 @@ final class TopCommand implements Callable<Integer> {
             }
             screen.append(address.json() ? "" : "\n");
         }
-        boolean terminal = System.console() instanceof Console console && console.isTerminal();
+        boolean terminal =
+                Optional.ofNullable(System.console()).filter(Console::isTerminal).isPresent();
         System.out.print((terminal && !address.json() ? CLEAR : "") + screen);
         System.out.flush();
         return answered;

@@ -2,11 +2,9 @@ package io.kvtier.codec;
 
 import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Rope;
-
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
-
-import java.util.List;
 
 /**
  * Cosines and sines of one RoPE setting at the positions of one chunk after another: {@link #begin}

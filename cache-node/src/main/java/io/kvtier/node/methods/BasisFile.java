@@ -5,7 +5,6 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 import io.kvtier.codec.method.stage.PcaBasis;
 import io.kvtier.node.tensors.SafetensorsFile;
 import io.kvtier.node.tensors.Tensor;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;

@@ -4,14 +4,12 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
-
 import io.kvtier.codec.method.Hint;
 import io.kvtier.codec.method.Hints;
 import io.kvtier.codec.method.policy.EntityTagger;
 import io.kvtier.node.tensors.CacheFile;
 import io.kvtier.node.tensors.SafetensorsFile;
 import io.kvtier.node.tensors.Tensor;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;

@@ -12,7 +12,6 @@ import io.kvtier.codec.method.Policy;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.node.tensors.CacheFile;
 import io.kvtier.node.tensors.Tensor;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

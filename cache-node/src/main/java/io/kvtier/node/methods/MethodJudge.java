@@ -2,9 +2,7 @@ package io.kvtier.node.methods;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-
 import io.kvtier.codec.error.InvalidRequestException;
-
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -2,7 +2,6 @@ package io.kvtier.node.methods;
 
 import io.kvtier.node.drawing.SvgDrawing;
 import io.kvtier.node.drawing.SvgDrawing.Anchor;
-
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

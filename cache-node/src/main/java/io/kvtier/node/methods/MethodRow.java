@@ -2,15 +2,12 @@ package io.kvtier.node.methods;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.JsonNode;
-
 import io.kvtier.codec.method.Method;
 import io.kvtier.codec.method.Stage;
-
-import org.jspecify.annotations.Nullable;
-
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A method in the grid. Losses are those of kvlab, null where nothing was judged.

@@ -7,5 +7,4 @@
 package io.kvtier.node.methods;
 
 import com.google.errorprone.annotations.CheckReturnValue;
-
 import org.jspecify.annotations.NullMarked;

@@ -7,7 +7,6 @@ import io.kvtier.codec.error.InvalidRequestException;
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.identity.Geometry;
 import io.kvtier.codec.identity.Namespace;
-
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -10,10 +10,8 @@ import io.kvtier.codec.method.stage.Halves;
 import io.kvtier.codec.method.stage.PackBits;
 import io.kvtier.codec.method.stage.RateQuant;
 import io.kvtier.codec.method.stage.UndoRope;
-
-import org.junit.jupiter.api.Test;
-
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 
 /** Which chains are refused before they run, and what a missing hint does. */
 class MethodTest {

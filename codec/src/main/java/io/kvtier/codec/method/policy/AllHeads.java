@@ -5,7 +5,6 @@ import io.kvtier.codec.method.Hint;
 import io.kvtier.codec.method.Hints;
 import io.kvtier.codec.method.Scorer;
 import io.kvtier.codec.method.Scores;
-
 import java.util.Set;
 
 /**

@@ -2,7 +2,6 @@ package io.kvtier.codec.method.policy;
 
 import io.kvtier.codec.method.Policy;
 import io.kvtier.codec.method.Scorer;
-
 import java.util.ArrayList;
 import java.util.List;
 

@@ -7,7 +7,6 @@ import io.kvtier.codec.method.DenseKv;
 import io.kvtier.codec.method.Kind;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.Scores;
-
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;

@@ -12,7 +12,6 @@ import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 

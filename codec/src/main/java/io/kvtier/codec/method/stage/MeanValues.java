@@ -8,7 +8,6 @@ import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
 import io.kvtier.codec.method.Transform;
-
 import java.util.BitSet;
 
 /**

@@ -4,7 +4,6 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import io.kvtier.codec.identity.Digest;
 import io.kvtier.codec.method.Kind;
-
 import java.nio.ByteBuffer;
 
 /**

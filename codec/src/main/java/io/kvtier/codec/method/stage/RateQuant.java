@@ -10,7 +10,6 @@ import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-
 import java.util.ArrayList;
 import java.util.List;
 

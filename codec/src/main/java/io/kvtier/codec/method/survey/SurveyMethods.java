@@ -38,7 +38,6 @@ import io.kvtier.codec.method.stage.SplitRaw;
 import io.kvtier.codec.method.stage.TokenQuant;
 import io.kvtier.codec.method.stage.UndoRope;
 import io.kvtier.codec.method.stage.UniformStep;
-
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;

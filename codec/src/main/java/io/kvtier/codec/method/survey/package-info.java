@@ -4,5 +4,4 @@
 package io.kvtier.codec.method.survey;
 
 import com.google.errorprone.annotations.CheckReturnValue;
-
 import org.jspecify.annotations.NullMarked;

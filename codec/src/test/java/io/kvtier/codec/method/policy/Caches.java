@@ -8,7 +8,6 @@ import io.kvtier.codec.method.Hint;
 import io.kvtier.codec.method.Hints;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.Scores;
-
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.Random;

@@ -7,9 +7,6 @@ import io.kvtier.codec.method.Hint;
 import io.kvtier.codec.method.Hints;
 import io.kvtier.codec.method.Kind;
 import io.kvtier.codec.method.RateMap;
-
-import org.junit.jupiter.api.Test;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 
 /** Which tokens are entities, and that they outlive the others. */
 class EntityTest {

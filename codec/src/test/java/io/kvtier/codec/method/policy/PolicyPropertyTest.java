@@ -14,10 +14,6 @@ import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.Scorer;
 import io.kvtier.codec.method.Scores;
 import io.kvtier.codec.testing.Property;
-
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
-
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashSet;
@@ -25,6 +21,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** What holds for every token policy that is registered. */
 class PolicyPropertyTest {

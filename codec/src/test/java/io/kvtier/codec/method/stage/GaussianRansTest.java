@@ -12,11 +12,9 @@ import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-
-import org.junit.jupiter.api.Test;
-
 import java.util.List;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 
 /** Symbols come back, for little more than their entropy. */
 class GaussianRansTest {

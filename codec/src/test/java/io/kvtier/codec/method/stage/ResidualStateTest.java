@@ -13,12 +13,10 @@ import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-
-import org.junit.jupiter.api.Test;
-
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 
 /** What summaries of dropped tokens promise. */
 class ResidualStateTest {

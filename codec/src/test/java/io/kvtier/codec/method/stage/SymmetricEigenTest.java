@@ -3,10 +3,9 @@ package io.kvtier.codec.method.stage;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-
-import java.util.Random;
 
 /** Vectors are orthonormal and turn the matrix to its falling values, also where it is singular. */
 class SymmetricEigenTest {

@@ -15,14 +15,12 @@ import io.kvtier.codec.method.Quantizer;
 import io.kvtier.codec.method.RateMap;
 import io.kvtier.codec.method.SideReader;
 import io.kvtier.codec.method.SideWriter;
-
-import org.junit.jupiter.api.Test;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 
 /** The method that CONTRIBUTING.md adds is this one, and it works. */
 class WorkedExampleTest {

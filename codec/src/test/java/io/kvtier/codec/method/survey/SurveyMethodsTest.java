@@ -25,17 +25,15 @@ import io.kvtier.codec.method.stage.Deflate;
 import io.kvtier.codec.method.stage.GaussianRans;
 import io.kvtier.codec.method.stage.PackBits;
 import io.kvtier.codec.method.stage.PcaBasis;
-
-import org.junit.jupiter.api.DynamicTest;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestFactory;
-
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
 
 /** What every stage and every method promises, held for all that are registered. */
 class SurveyMethodsTest {
