@@ -19,7 +19,9 @@ MEMBERS_MAX = 1024
 WEIGHT_MAX = 10_000
 
 # Messages between nodes, and from an operator's command line: Python has no part in them.
-OF_NODES_ALONE = frozenset({"Heartbeat", "MemberCommand", "ControlReply"})
+OF_NODES_ALONE = frozenset(
+    {"Heartbeat", "MemberCommand", "ControlReply", "RetentionCommand", "RetentionReply"}
+)
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,63}")
 _ENDPOINT = re.compile(r"[a-zA-Z0-9._:\[\]-]{0,255}")
