@@ -80,7 +80,7 @@ class CommandLineIT {
                 Files.writeString(folder.resolve("node.yaml"), CommandProcess.config(folder, 0));
         CommandProcess.Result node =
                 CommandProcess.run(folder, "node", "--config", config.toString());
-        assertThat(node.output()).contains("data/chunks").doesNotContain("\tat ");
+        assertThat(node.output()).contains("data/").doesNotContain("\tat ");
         assertThat(node.exitCode()).isEqualTo(2);
     }
 
@@ -171,7 +171,7 @@ class CommandLineIT {
         CommandProcess.Result node =
                 CommandProcess.run(folder, "node", "--config", config.toString());
         assertThat(node.output())
-                .contains(readOnly + "/data/chunks")
+                .contains(readOnly + "/data/")
                 .contains("may write")
                 .doesNotContain("\tat ");
         assertThat(node.exitCode()).isEqualTo(2);
