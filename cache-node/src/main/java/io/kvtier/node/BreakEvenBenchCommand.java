@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import io.kvtier.codec.FrameCodec;
 import io.kvtier.codec.frame.FrameBytes;
 import io.kvtier.codec.frame.FrameHeader;
-import io.kvtier.codec.frame.SegmentEntry;
 import io.kvtier.codec.method.DenseKv;
 import io.kvtier.codec.method.Method;
 import io.kvtier.codec.method.MethodCodec;
@@ -117,21 +116,13 @@ final class BreakEvenBenchCommand implements Callable<Integer> {
             FrameHeader header =
                     FrameBytes.readHeader(frame, io.kvtier.codec.frame.DecodeLimits.defaults());
             ChunkRequest request = level.chunk(i, frames.size());
-            bytes += header.headerBytes();
-            for (SegmentEntry entry : header.segments()) {
-                bytes += request.uses(header.parts().get(entry.part()), entry) ? entry.bytes() : 0;
-            }
+            bytes += request.bytes(header);
             decoding.add(
                     () -> {
-                        var _ = codec.decode(header, frame, scratch, s -> uses(request, header, s));
+                        var _ = codec.decode(header, frame, scratch, s -> request.uses(header, s));
                     });
         }
         return format(name, bytes, cache, decoding);
-    }
-
-    private static boolean uses(ChunkRequest request, FrameHeader header, int segment) {
-        SegmentEntry entry = header.segments().get(segment);
-        return request.uses(header.parts().get(entry.part()), entry);
     }
 
     private WireFormat cacheGen(CacheFile cache) {

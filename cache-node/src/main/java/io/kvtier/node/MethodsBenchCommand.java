@@ -146,13 +146,18 @@ final class MethodsBenchCommand implements Callable<Integer> {
         all.addAll(SurveyMethods.calibrated(BasisFile.read(work.resolve("basis.safetensors"))));
         List<MethodCoding.Cost> costs = new ArrayList<>();
         List<Method> methods = chosen(all);
+        Map<String, HintFolder> hints = new LinkedHashMap<>();
+        for (String split : SPLITS) {
+            hints.put(split, HintFolder.of(judge.hints(split), work.resolve("vocabulary.json")));
+        }
         for (Method method : methods) {
             MethodCoding coding = new MethodCoding(method, NanoClock.system());
             for (String split : SPLITS) {
                 List<Path> files = files(judge.exact(split), split);
-                HintFolder hints =
-                        HintFolder.of(judge.hints(split), work.resolve("vocabulary.json"));
-                code(coding, files, Optional.of(hints), judge.decoded(method.name(), split));
+                // Only policies read hints, which are megabytes a context.
+                Optional<HintFolder> read =
+                        method.policy().flatMap(rates -> Optional.ofNullable(hints.get(split)));
+                code(coding, files, read, judge.decoded(method.name(), split));
             }
             costs.add(coding.cost());
             progress(costs.size(), method);
@@ -179,7 +184,12 @@ final class MethodsBenchCommand implements Callable<Integer> {
     private Map<String, MethodCoding.Cost> levels(MethodJudge judge) throws IOException {
         Map<String, MethodCoding.Cost> out = new LinkedHashMap<>();
         for (Path profile : profiles) {
-            TierLevels tier = new TierLevels(profile, NanoClock.system());
+            Path first = EncodeCommand.caches(judge.exact(SPLITS.getFirst())).getFirst();
+            TierLevels tier =
+                    new TierLevels(
+                            name(profile),
+                            CodecOptions.read(profile, geometry(first)),
+                            NanoClock.system());
             for (String split : SPLITS) {
                 for (Path file : files(judge.exact(split), split)) {
                     try (Arena arena = Arena.ofShared()) {
@@ -236,8 +246,7 @@ final class MethodsBenchCommand implements Callable<Integer> {
     }
 
     private static String name(Path file) {
-        String name = file.getFileName().toString();
-        return name.substring(0, name.lastIndexOf('.'));
+        return file.getFileName().toString().replaceFirst("\\.[^.]*$", "");
     }
 
     private static void progress(int count, Method method) {

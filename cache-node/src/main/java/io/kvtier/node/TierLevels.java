@@ -4,7 +4,6 @@ import io.kvtier.client.NanoClock;
 import io.kvtier.codec.frame.DecodeLimits;
 import io.kvtier.codec.frame.FrameBytes;
 import io.kvtier.codec.frame.FrameHeader;
-import io.kvtier.codec.frame.SegmentEntry;
 import io.kvtier.codec.profile.Level;
 import io.kvtier.codec.profile.Profile;
 import io.kvtier.node.frames.ChunkRequest;
@@ -16,18 +15,17 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * The tier's own codec beside the survey's methods: each context encoded once by a profile, and
  * decoded at each of its levels as a request gets it. Use once.
  */
 final class TierLevels {
-    private final Path file;
+    private final String name;
+    private final Profile profile;
     private final NanoClock clock;
     private final Map<String, Sum> sums = new LinkedHashMap<>();
 
@@ -45,14 +43,15 @@ final class TierLevels {
         Path of(String method, String file);
     }
 
-    TierLevels(Path profile, NanoClock clock) {
-        file = profile;
+    /** By a profile; rows are called after {@code name} and the level. */
+    TierLevels(String name, Profile profile, NanoClock clock) {
+        this.name = name;
+        this.profile = profile;
         this.clock = clock;
     }
 
     /** Codes a context. */
-    void run(CacheFile cache, String name, Target target) throws IOException {
-        Profile profile = CodecOptions.read(file, cache.namespace().geometry());
+    void run(CacheFile cache, String context, Target target) throws IOException {
         CacheCodec codec = new CacheCodec(cache.namespace(), profile);
         long start = clock.nanoTime();
         List<MemorySegment> frames = codec.encode(cache);
@@ -70,7 +69,7 @@ final class TierLevels {
                         (long) cache.tokens().length
                                 * cache.namespace().geometry().elementsPerToken();
                 sum.tokens += cache.tokens().length;
-                Path out = target.of(method(level.name()), name);
+                Path out = target.of(method(level.name()), context);
                 Files.createDirectories(out.toAbsolutePath().getParent());
                 back.write(out);
             }
@@ -92,29 +91,15 @@ final class TierLevels {
     }
 
     private String method(String level) {
-        String name = file.getFileName().toString();
-        return Optional.of(name.lastIndexOf('.'))
-                        .filter(dot -> dot > 0)
-                        .map(dot -> name.substring(0, dot))
-                        .orElse(name)
-                + "-"
-                + level;
+        return name + "-" + level;
     }
 
     private void decode(
             CacheCodec codec, MemorySegment frame, ChunkRequest request, CacheFile to, Sum sum) {
         FrameHeader header = FrameBytes.readHeader(frame, DecodeLimits.defaults());
-        List<Integer> wanted = new ArrayList<>();
-        sum.bytes += header.headerBytes();
-        for (int s = 0; s < header.segments().size(); s++) {
-            SegmentEntry entry = header.segments().get(s);
-            if (request.uses(header.parts().get(entry.part()), entry)) {
-                wanted.add(s);
-                sum.bytes += entry.bytes();
-            }
-        }
+        sum.bytes += request.bytes(header);
         long start = clock.nanoTime();
-        var _ = codec.decode(header, frame, to, wanted::contains);
+        var _ = codec.decode(header, frame, to, segment -> request.uses(header, segment));
         sum.decodeNanos += clock.nanoTime() - start;
     }
 }

@@ -1,5 +1,6 @@
 package io.kvtier.node.frames;
 
+import io.kvtier.codec.frame.FrameHeader;
 import io.kvtier.codec.frame.Part;
 import io.kvtier.codec.frame.SegmentEntry;
 import io.kvtier.codec.plan.Grade;
@@ -29,6 +30,21 @@ public record ChunkRequest(Grade grade, List<Integer> headGroups, List<Integer> 
     /** The same without some layer groups. */
     public ChunkRequest without(List<Integer> groups) {
         return new ChunkRequest(grade, headGroups, groups);
+    }
+
+    /** Whether a segment of a frame is asked for. */
+    public boolean uses(FrameHeader header, int segment) {
+        SegmentEntry entry = header.segments().get(segment);
+        return uses(header.parts().get(entry.part()), entry);
+    }
+
+    /** What it takes of a frame: the header, and the segments that are asked for. */
+    public long bytes(FrameHeader header) {
+        return header.headerBytes()
+                + IntStream.range(0, header.segments().size())
+                        .filter(segment -> uses(header, segment))
+                        .mapToLong(segment -> header.segments().get(segment).bytes())
+                        .sum();
     }
 
     /**

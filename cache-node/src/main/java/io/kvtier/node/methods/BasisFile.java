@@ -7,18 +7,14 @@ import io.kvtier.node.tensors.SafetensorsFile;
 import io.kvtier.node.tensors.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.Arrays;
 
 /**
  * A {@link PcaBasis} in a file: F32 tensors {@code mean} {@code [2 · layers, columns]} and {@code
  * components} {@code [2 · layers, columns, columns]}, as {@code tools/methods/judge.py} makes it.
  */
 public final class BasisFile {
-    private static final ValueLayout.OfFloat FLOAT =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
     private BasisFile() {}
 
     /** Reads it. */
@@ -36,14 +32,15 @@ public final class BasisFile {
     }
 
     private static float[][] rows(Tensor tensor, int size) {
-        check(tensor.dtype().equals("F32"), "dtype of " + tensor.name(), tensor.dtype(), "F32");
-        long elements = tensor.data().byteSize() / Float.BYTES;
-        check(elements % size == 0, "elements of " + tensor.name(), elements, "rows of " + size);
-        float[][] out = new float[(int) (elements / size)][size];
+        float[] all = tensor.floats();
+        check(
+                all.length % size == 0,
+                "elements of " + tensor.name(),
+                all.length,
+                "rows of " + size);
+        float[][] out = new float[all.length / size][];
         for (int r = 0; r < out.length; r++) {
-            for (int i = 0; i < size; i++) {
-                out[r][i] = tensor.data().get(FLOAT, Float.BYTES * ((long) r * size + i));
-            }
+            out[r] = Arrays.copyOfRange(all, r * size, (r + 1) * size);
         }
         return out;
     }

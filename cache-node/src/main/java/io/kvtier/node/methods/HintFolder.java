@@ -9,11 +9,8 @@ import io.kvtier.codec.method.Hints;
 import io.kvtier.codec.method.policy.EntityTagger;
 import io.kvtier.node.tensors.CacheFile;
 import io.kvtier.node.tensors.SafetensorsFile;
-import io.kvtier.node.tensors.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,8 +28,6 @@ public record HintFolder(Path folder, List<String> vocabulary) {
     /** Queries that kvlab takes the mean of for {@code attn_window}. */
     public static final int WINDOW = 64;
 
-    private static final ValueLayout.OfFloat FLOAT =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final Map<Hint, String> NAMES =
             Map.of(
                     Hint.ATTENTION_SUM, "attn_sum",
@@ -59,7 +54,7 @@ public record HintFolder(Path folder, List<String> vocabulary) {
         try (Arena arena = Arena.ofConfined()) {
             SafetensorsFile file = SafetensorsFile.read(folder.resolve(name), arena);
             for (Map.Entry<Hint, String> entry : NAMES.entrySet()) {
-                out.put(entry.getKey(), floats(file.tensor(entry.getValue())));
+                out.put(entry.getKey(), file.tensor(entry.getValue()).floats());
             }
         }
         List<String> strings = new ArrayList<>();
@@ -69,14 +64,5 @@ public record HintFolder(Path folder, List<String> vocabulary) {
         }
         out.put(Hint.ENTITY, new EntityTagger(1).tag(strings));
         return new Hints(out);
-    }
-
-    private static float[] floats(Tensor tensor) {
-        check(tensor.dtype().equals("F32"), "dtype of " + tensor.name(), tensor.dtype(), "F32");
-        float[] out = new float[(int) (tensor.data().byteSize() / Float.BYTES)];
-        for (int i = 0; i < out.length; i++) {
-            out[i] = tensor.data().get(FLOAT, (long) Float.BYTES * i);
-        }
-        return out;
     }
 }

@@ -3,6 +3,8 @@ package io.kvtier.node.tensors;
 import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.List;
 
 /**
@@ -15,6 +17,9 @@ import java.util.List;
  * @param data its bytes, lent by whoever made the tensor
  */
 public record Tensor(String name, String dtype, List<Integer> shape, MemorySegment data) {
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
     /** Checks that bytes and shape agree. */
     public Tensor {
         shape = List.copyOf(shape);
@@ -29,6 +34,14 @@ public record Tensor(String name, String dtype, List<Integer> shape, MemorySegme
             bytes *= size;
         }
         check(data.byteSize() == bytes, "bytes of '" + name + "'", data.byteSize(), bytes);
+    }
+
+    /** A copy of an F32 tensor's elements; refuses other types. */
+    public float[] floats() {
+        check(dtype.equals("F32"), "dtype of '" + name + "'", dtype, "F32");
+        float[] out = new float[Math.toIntExact(data.byteSize() / Float.BYTES)];
+        MemorySegment.copy(data, FLOAT, 0, out, 0, out.length);
+        return out;
     }
 
     /** Bytes of one element. */

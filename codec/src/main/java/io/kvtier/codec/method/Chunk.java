@@ -8,4 +8,9 @@ import io.kvtier.codec.identity.Geometry;
  * @param firstPosition position of the first token in its sequence
  * @param rates bits by layer, head and token; the container carries them
  */
-public record Chunk(Geometry geometry, int firstPosition, int tokens, RateMap rates) {}
+public record Chunk(Geometry geometry, int firstPosition, int tokens, RateMap rates) {
+    /** Elements of one head of one token. */
+    public int dim(Kind kind) {
+        return kind == Kind.KEYS ? geometry.keyDim() : geometry.valueDim();
+    }
+}

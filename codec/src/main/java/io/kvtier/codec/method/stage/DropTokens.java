@@ -35,7 +35,7 @@ public record DropTokens() implements Transform {
         List<Plane<float[]>> out = new ArrayList<>();
         for (Plane<float[]> plane : in.floats()) {
             Plane.Shape shape = plane.shape();
-            int columns = chunk.geometry().kvHeads() * dim(chunk, shape.kind());
+            int columns = chunk.geometry().kvHeads() * chunk.dim(shape.kind());
             Shapes.check(shape, chunk.tokens(), columns);
             for (Run run : runs(chunk, shape.kind(), shape.layer())) {
                 float[] x = new float[run.shape.size()];
@@ -54,7 +54,7 @@ public record DropTokens() implements Transform {
             Plane<float[]> plane = planes.next();
             Kind kind = plane.shape().kind();
             int layer = plane.shape().layer();
-            int columns = chunk.geometry().kvHeads() * dim(chunk, kind);
+            int columns = chunk.geometry().kvHeads() * chunk.dim(kind);
             float[] x = new float[chunk.tokens() * columns];
             List<Run> runs = runs(chunk, kind, layer);
             for (int i = 0; i < runs.size(); i++) {
@@ -92,7 +92,7 @@ public record DropTokens() implements Transform {
 
     private static List<Run> runs(Chunk chunk, Kind kind, int layer) {
         int heads = chunk.geometry().kvHeads();
-        int dim = dim(chunk, kind);
+        int dim = chunk.dim(kind);
         List<Run> out = new ArrayList<>();
         boolean same = true;
         for (int head = 0; head < heads; head++) {
@@ -114,9 +114,5 @@ public record DropTokens() implements Transform {
     @Override
     public double largestError(Planes in) {
         return EachPlane.largest(in.floats());
-    }
-
-    private static int dim(Chunk chunk, Kind kind) {
-        return kind == Kind.KEYS ? chunk.geometry().keyDim() : chunk.geometry().valueDim();
     }
 }

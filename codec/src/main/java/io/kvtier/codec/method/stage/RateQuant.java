@@ -37,7 +37,7 @@ public record RateQuant() implements Quantizer {
         List<Plane<int[]>> out = new ArrayList<>();
         for (Plane<float[]> plane : in.floats()) {
             Plane.Shape shape = plane.shape();
-            int dim = dim(chunk, shape.kind());
+            int dim = chunk.dim(shape.kind());
             Shapes.check(shape, chunk.tokens(), chunk.geometry().kvHeads() * dim);
             for (int bits = 1; bits <= RateMap.RAW; bits++) {
                 int[] rows = rows(chunk, shape.kind(), shape.layer(), bits);
@@ -61,7 +61,7 @@ public record RateQuant() implements Quantizer {
         List<Plane<float[]>> out = new ArrayList<>();
         int next = 0;
         for (Kind kind : Kind.values()) {
-            int dim = dim(chunk, kind);
+            int dim = chunk.dim(kind);
             int columns = chunk.geometry().kvHeads() * dim;
             for (int layer = 0; layer < chunk.rates().layers(); layer++) {
                 float[] x = new float[chunk.tokens() * columns];
@@ -149,9 +149,5 @@ public record RateQuant() implements Quantizer {
             x[to + i] = low + step * q[from + i];
             check(Float.isFinite(x[to + i]), "decoded element", "finite", x[to + i]);
         }
-    }
-
-    private static int dim(Chunk chunk, Kind kind) {
-        return kind == Kind.KEYS ? chunk.geometry().keyDim() : chunk.geometry().valueDim();
     }
 }

@@ -4,7 +4,6 @@ import static io.kvtier.codec.error.InvalidRequestException.check;
 
 import io.kvtier.codec.error.CorruptChunkException;
 import io.kvtier.codec.method.Chunk;
-import io.kvtier.codec.method.Kind;
 import io.kvtier.codec.method.Plane;
 import io.kvtier.codec.method.Planes;
 import io.kvtier.codec.method.SideReader;
@@ -50,7 +49,7 @@ public record SlerpLayers(int from, double t, double gamma) implements Transform
         while (i < planes.size()) {
             Plane<float[]> low = planes.get(i++);
             boolean merged = startsPair(low.shape(), chunk);
-            int dim = dim(chunk, low.shape().kind());
+            int dim = chunk.dim(low.shape().kind());
             out.add(merged ? merge(low, planes.get(i++), dim, side) : low);
         }
         return new Planes.Floats(out);
@@ -61,7 +60,7 @@ public record SlerpLayers(int from, double t, double gamma) implements Transform
         List<Plane<float[]>> out = new ArrayList<>();
         for (Plane<float[]> plane : in.floats()) {
             if (startsPair(plane.shape(), chunk)) {
-                split(plane, dim(chunk, plane.shape().kind()), side, out);
+                split(plane, chunk.dim(plane.shape().kind()), side, out);
             } else {
                 out.add(plane);
             }
@@ -81,10 +80,6 @@ public record SlerpLayers(int from, double t, double gamma) implements Transform
         int layers = chunk.geometry().storedLayers().size();
         int layer = shape.layer();
         return layer >= from && (layer - from) % 2 == 0 && layer + 1 < layers;
-    }
-
-    private static int dim(Chunk chunk, Kind kind) {
-        return kind == Kind.KEYS ? chunk.geometry().keyDim() : chunk.geometry().valueDim();
     }
 
     private Plane<float[]> merge(
